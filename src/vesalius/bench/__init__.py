@@ -1,0 +1,1 @@
+"""Benchmarks: samples, the metrics that turn answers into scores, and everything that judges scores."""
