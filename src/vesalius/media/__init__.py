@@ -1,0 +1,1 @@
+"""Media: open, window, render; one payload a file."""
