@@ -15,6 +15,7 @@ from typing import IO, Any
 import nibabel as nib
 import numpy as np
 from isal import isal_zlib
+from isal.igzip_lib import IsalError
 from nibabel.volumeutils import apply_read_scaling
 
 from vesalius.errors import VesaliusError
@@ -89,7 +90,7 @@ def _stream(path: Path):
             yield isal_zlib._GzipReader(raw, 1 << 20) if magic == b"\x1f\x8b" else raw
         except EOFError:
             raise _unreadable(path, "the gzip stream ends early (truncated)") from None
-        except (isal_zlib.IsalError, zlib.error, OSError) as error:
+        except (IsalError, zlib.error, OSError) as error:  # type: ignore[misc]
             raise _unreadable(path, f"the gzip stream is damaged ({error})") from None
 
 

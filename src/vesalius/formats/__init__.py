@@ -1,0 +1,1 @@
+"""Layouts on disk and how they become cases: one layout a file."""
