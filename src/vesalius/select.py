@@ -103,7 +103,9 @@ class _Reader:
             raise _bad(self.condition, f"has «{node.sql()}» where a column is expected")
         name = self.columns.get(snake_case(node.name))
         if name is None:
-            raise _bad(self.condition, f"names the unknown column {node.name}", f"columns are: {', '.join(self.columns)}")
+            raise _bad(
+                self.condition, f"names the unknown column {node.name}", f"columns are: {', '.join(self.columns)}"
+            )
         column, dtype = pl.col(name), self.frame.schema[name]
         if dtype == pl.String:  # "" in a CSV is a missing value, whoever read it
             column = pl.when(column.str.strip_chars() != "").then(column.str.strip_chars())

@@ -93,5 +93,9 @@ DEFAULT_METRICS = ("dsc", "nsd", "hd95", "volume_difference")
 
 
 def metric(name: str) -> Metric:
-    """The metric of that name; one from somebody's own table that is not known here is taken as a fraction, higher better."""
-    return METRICS.get(name) or _fraction(name, name, "Not defined by Vesalius; taken as higher is better, worst 0.")
+    """The metric of that name (`instance_recall:0-1ml` is a part of `instance_recall`).
+
+    One that is not known, from somebody's own table, is taken as a fraction where higher is better.
+    """
+    known = METRICS.get(name) or METRICS.get(name.partition(":")[0])
+    return known or _fraction(name, name, "Not defined by Vesalius; taken as higher is better, worst 0.")

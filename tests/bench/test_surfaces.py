@@ -1,0 +1,86 @@
+"""Surfaces and distances against independent sources: surface-distance's table and functions, scipy, brute force."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+from scipy.spatial.distance import cdist
+from surface_distance import lookup_tables
+
+from vesalius.bench.metrics import surfaces
+
+SPACINGS = [(1.0, 1.0, 1.0), (0.7, 1.3, 2.9), (5.0, 0.7, 0.7), (0.36, 0.36, 0.7)]
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_areas_of_all_codes_equal_surface_distances_table(spacing):
+    theirs = lookup_tables.create_table_neighbour_code_to_surface_area(spacing)
+    np.testing.assert_allclose(surfaces.area_table(spacing), theirs, atol=1e-14)
+
+
+def _points_by_brute_force(mask):
+    """Corners whose eight voxels are neither all in nor all out, from a plain padded window."""
+    padded = np.pad(mask, 1).astype(int)
+    total = sum(
+        padded[i : padded.shape[0] - 1 + i, j : padded.shape[1] - 1 + j, k : padded.shape[2] - 1 + k]
+        for i in (0, 1)
+        for j in (0, 1)
+        for k in (0, 1)
+    )
+    return np.argwhere((total > 0) & (total < 8))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 9, 17), (7, 1, 8), (5, 6, 1), (9, 10, 31)])
+def test_all_labels_in_one_pass_give_each_labels_own_surface(shape, dtype):
+    labels = np.random.default_rng(3).integers(0, 4, shape).astype(dtype)
+    found = surfaces.extract(labels, 3)
+    for k in (1, 2, 3):
+        np.testing.assert_array_equal(found.points[found.of(k)], _points_by_brute_force(labels == k))
+
+
+def test_boundary_voxels_are_mask_without_its_erosion():
+    labels = (ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(12, 14, 16)), 2) > 0).astype(np.uint8)
+    found = surfaces.extract(labels, 1, voxel=True)
+    np.testing.assert_array_equal(found.points, np.argwhere((labels > 0) & ~ndimage.binary_erosion(labels > 0)))
+
+
+def test_a_surface_that_outgrows_the_buffer_is_whole():
+    labels = np.zeros((64, 64, 64), np.uint8)
+    labels[::2, ::2, ::2] = 1
+    found = surfaces.extract(labels, 1)
+    np.testing.assert_array_equal(found.points, _points_by_brute_force(labels > 0))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    width=st.sampled_from([1, 3, 64, 65, 200]),
+    n=st.integers(1, 40),
+    m=st.integers(1, 40),
+    spacing=st.sampled_from(SPACINGS),
+    apart=st.integers(0, 80),
+)
+def test_distances_are_those_of_brute_force(seed, width, n, m, spacing, apart):
+    rng = np.random.default_rng(seed)
+    query = rng.integers(0, (12, 12, width), (n, 3)).astype(np.int32)
+    target = rng.integers(0, (12, 12, width), (m, 3)).astype(np.int32) + np.int32([0, apart, apart // 2])
+    target = target[np.lexsort(target.T[::-1])]
+    expected = cdist(query * np.array(spacing), target * np.array(spacing)).min(axis=1)
+    np.testing.assert_allclose(surfaces.distances(query, target, spacing, False), expected, atol=1e-9)
+
+
+def test_distances_are_bit_for_bit_those_of_scipys_transform():
+    rng = np.random.default_rng(0)
+    mask = ndimage.gaussian_filter(rng.normal(size=(20, 24, 30)), 2) > 0.02
+    query, target = np.argwhere(~mask).astype(np.int32), np.argwhere(mask).astype(np.int32)
+    for spacing in SPACINGS:
+        theirs = ndimage.distance_transform_edt(~mask, sampling=spacing)[~mask]
+        assert np.array_equal(surfaces.distances(query, target, spacing, False), theirs)
+        # The same volume in Fortran order, as NIfTI gives it: axes reversed, sums still in the caller's order.
+        swapped = target[:, ::-1][np.lexsort(target.T)]
+        ours = surfaces.distances(
+            np.ascontiguousarray(query[:, ::-1]), np.ascontiguousarray(swapped), spacing[::-1], True
+        )
+        assert np.array_equal(ours, theirs)
