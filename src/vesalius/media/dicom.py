@@ -88,7 +88,7 @@ def _slices(folder: Path, series: str | None) -> list[_Slice]:
     if series is None and len(found) > 1:
         names = "; ".join(
             f"{uid} ({slices[0].header.get('SeriesDescription') or 'no description'}, {len(slices)} slices)"
-            for uid, slices in found.items()
+            for uid, slices in sorted(found.items())
         )
         remedy = "keep one series a folder, or name one: vesalius.media.dicom.read(folder, series=...)"
         raise VesaliusError(f"{len(found)} series: {names}", file=folder, remedy=remedy, code="several_series")

@@ -1,7 +1,7 @@
 """DICOM objects that mark structures: segmentations (SEG) and contours of treatment planning (RTSTRUCT).
 
-Knows how each places its structures in the patient and how to bring them onto voxels: a SEG's frames by their positions,
-a contour by which voxel centres it encloses. Leaves slices of images to `dicom.py`.
+Knows how each places its structures in the patient and how to bring them onto voxels: a SEG's frames by their
+positions, a contour by which voxel centres it encloses. Leaves slices of images to `dicom.py`.
 """
 
 from collections import Counter, defaultdict
@@ -184,7 +184,7 @@ def rasterise(contours: list[np.ndarray], grid: Grid, path: Path | None = None, 
 
 
 def _inside(polygons: list[np.ndarray], width: int, height: int) -> np.ndarray:
-    """Even-odd filling at integer points, shape (width, height). Each crossing of a line v = const flips what follows."""
+    """Even-odd filling at integer points, shape (width, height): a crossing of a line v = const flips what follows."""
     flips = np.zeros((width + 1, height), np.int32)
     for points in polygons:
         (u0, v0), (u1, v1) = points.T, np.roll(points, -1, axis=0).T
