@@ -1,0 +1,307 @@
+"""What of a long job is done, and a map over what is left; what ran, where, with which versions.
+
+The state of a run is one SQLite file with a row a unit of work (a case of a model, a sample, a shard). Only the driver
+writes; workers are processes that may die or hang and cost one unit each. Kill the driver at any moment and start it
+again: units whose inputs and settings are the same are not done twice. Leaves what a unit is, and what a failed one
+means, to callers.
+"""
+
+import contextlib
+import ctypes
+import hashlib
+import json
+import multiprocessing
+import os
+import platform
+import signal
+import socket
+import sqlite3
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from vesalius.errors import VesaliusError
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS units (
+  key TEXT PRIMARY KEY, stamp TEXT NOT NULL, state TEXT NOT NULL, payload TEXT NOT NULL, seconds REAL NOT NULL
+);
+"""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of work.
+
+    Attributes:
+        key: unique within the run ("model/case").
+        stamp: fingerprint of inputs and settings; another stamp means the unit has to be done again.
+        arguments: what the function is called with; must pickle.
+    """
+
+    key: str
+    stamp: str
+    arguments: tuple[Any, ...]
+
+
+class Interrupted(VesaliusError):
+    """The user or the cluster stopped the run; what is done is kept."""
+
+    exit_code = 130
+
+
+class Run:
+    """The state of one run: open it, ask what is left, record what came.
+
+    Raises:
+        VesaliusError: the file is no run of ours, or another process on this machine is writing it.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.connection = sqlite3.connect(self.path, timeout=30)
+            self.connection.executescript(TABLES)
+        except sqlite3.DatabaseError as error:
+            remedy = "remove the file or choose another output"
+            raise VesaliusError(f"is no state of a run ({error})", file=self.path, remedy=remedy) from None
+        self._claim()
+
+    def _claim(self) -> None:
+        """One driver at a time; a claim of a process that is gone counts for nothing."""
+        host, pid = self.fact("driver") or [None, None]
+        if host == socket.gethostname() and pid != os.getpid() and Path(f"/proc/{pid}").exists():
+            problem = f"process {pid} is writing this run"
+            raise VesaliusError(problem, file=self.path, remedy="wait for it or stop it", code="busy")
+        self.set_fact("driver", [socket.gethostname(), os.getpid()])
+
+    def close(self) -> None:
+        """Give the run back."""
+        self.set_fact("driver", None)
+        self.connection.close()
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def fact(self, name: str) -> Any:
+        """A value kept beside the units, or None."""
+        row = self.connection.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Keep a value (anything that JSON takes)."""
+        with self.connection:
+            self.connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+
+    def left(self, units: Iterable[Unit]) -> list[Unit]:
+        """Units that are not done with their present stamp; crashed ones are left again."""
+        done = dict(self.connection.execute("SELECT key, stamp FROM units WHERE state = 'done'"))
+        return [unit for unit in units if done.get(unit.key) != unit.stamp]
+
+    def record(self, unit: Unit, payload: Any, seconds: float, state: str = "done") -> None:
+        """Keep what came of a unit; the key makes it once."""
+        row = (unit.key, unit.stamp, state, json.dumps(payload), seconds)
+        with self.connection:
+            self.connection.execute("INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?, ?)", row)
+
+    def payloads(self, units: Iterable[Unit]) -> Iterator[tuple[Unit, Any, float, str]]:
+        """(unit, payload, seconds, state) of each unit that has one, in the order given."""
+        for unit in units:
+            query = "SELECT payload, seconds, state FROM units WHERE key = ? AND stamp = ?"
+            row = self.connection.execute(query, (unit.key, unit.stamp)).fetchone()
+            if row:
+                yield unit, json.loads(row[0]), row[1], row[2]
+
+
+def work(
+    run: Run,
+    units: Iterable[Unit],
+    function: Callable[..., Any],
+    *,
+    crashed: Callable[[Unit, VesaliusError], Any],
+    label: str,
+    workers: int | None = None,
+    timeout: float | None = None,
+    count: Callable[[Any], bool] = lambda payload: False,
+) -> int:
+    """Does what is left of `units` in worker processes and records it; returns how many were done now.
+
+    Args:
+        run: where results go.
+        units: the whole job; what is done already is skipped.
+        function: called in a worker with a unit's arguments; importable, its result takes JSON.
+        crashed: makes the payload of a unit whose worker died, hung or met an error that is not the input's.
+        label: what the progress bar says ("scoring").
+        workers: processes; one a core by default.
+        timeout: seconds a unit may take before its worker is killed.
+        count: whether a payload counts as a failure in the progress line.
+
+    Raises:
+        Interrupted: on Ctrl-C or SIGTERM, after the workers are gone.
+    """
+    from pebble import ProcessPool
+
+    todo = deque(run.left(units))
+    total, failures = len(todo), 0
+    if not todo:
+        return 0
+    workers = min(workers or cores(), total)
+    context = multiprocessing.get_context("forkserver")  # fork copies locks held by threads of numpy and polars
+    multiprocessing.set_forkserver_preload([function.__module__])
+    pool = ProcessPool(max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),), context=context)
+    pending: dict[Any, Unit] = {}
+    with _sigterm_as_interrupt(), progress(label, total) as advance:
+        try:
+            while todo or pending:
+                while todo and len(pending) < 2 * workers:
+                    unit = todo.popleft()
+                    pending[pool.schedule(_timed, args=(function, unit.arguments), timeout=timeout)] = unit
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    unit = pending.pop(future)
+                    payload, seconds, state = _result(future, unit, crashed, timeout)
+                    run.record(unit, payload, seconds, state)
+                    failures += state != "done" or count(payload)
+                    advance(failures)
+        except KeyboardInterrupt:
+            done = total - len(todo) - len(pending)
+            problem = f"stopped; {done} of {total} done and kept"
+            raise Interrupted(problem, file=run.path, remedy="the same command goes on from here") from None
+        finally:
+            pool.stop()
+            pool.join()
+    return total
+
+
+def _result(future: Any, unit: Unit, crashed: Callable[[Unit, VesaliusError], Any], timeout: float | None):
+    try:
+        payload, seconds = future.result()
+        return payload, seconds, "done"
+    except TimeoutError:
+        error = VesaliusError(f"took longer than {timeout:g} s and was stopped", code="timeout")
+        return crashed(unit, error), float(timeout or 0), "crashed"
+    except VesaliusError as error:
+        return crashed(unit, error), 0.0, "crashed"
+    except Exception as error:  # a defect or a dead worker costs this unit, not the run
+        died = type(error).__name__ == "ProcessExpired"
+        words = f"the worker died ({getattr(error, 'exitcode', '?')})" if died else f"{type(error).__name__}: {error}"
+        remedy = "enough memory? the same command tries it again"
+        return crashed(unit, VesaliusError(words, remedy=remedy, code="crashed")), 0.0, "crashed"
+
+
+def _timed(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    result = function(*arguments)
+    return result, time.perf_counter() - start
+
+
+def _start_worker(driver: int) -> None:
+    """Ctrl-C is the driver's business, and no worker outlives it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: of the fork server, which ends with the driver
+
+
+@contextlib.contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Slurm ends jobs with SIGTERM: stop as cleanly as on Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error with count, rate, failures and remaining time; yields `advance(failures)`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("[red]{task.fields[failed]}"),
+    )
+    start, done = time.monotonic(), 0
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total, rate="", failed="")
+
+        def advance(failures: int) -> None:
+            nonlocal done
+            done += 1
+            rate = done / max(time.monotonic() - start, 1e-9)
+            failed = f"{failures} failed" if failures else ""
+            bar.update(task, advance=1, rate=f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each", failed=failed)
+
+        yield advance
+
+
+def cores() -> int:
+    """Cores this process may use (a Slurm job's, not the node's)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fingerprint(*parts: Any) -> str:
+    """Short hash of anything that JSON takes; the same for equal values."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_stamp(path: str | Path) -> list[Any]:
+    """Size and time of change of a file, or of all files in a folder: what decides whether a unit is done again."""
+    path = Path(path)
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [[str(f), s.st_size, s.st_mtime_ns] for f in files if f.is_file() and (s := f.stat())]
+
+
+def file_hash(path: str | Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def provenance(libraries: Iterable[str] = ()) -> dict[str, Any]:
+    """Who made a result: versions, machine, command line and time; no user or host name."""
+    names = ["vesalius", "numpy", "polars", *libraries]
+    return {
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}, {cores()} cores",
+        "versions": {name: metadata.version(name) for name in dict.fromkeys(names)},
+    }
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well; otherwise nothing changes."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,160 @@
+"""Runs: nothing twice, nothing lost, whatever dies."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vesalius.errors import VesaliusError
+from vesalius.run import Run, Unit, file_stamp, fingerprint, replacing, work
+
+
+def square(x, folder):
+    """Leaves a mark for each call, so that tests can count them."""
+    with open(Path(folder) / f"calls-{os.getpid()}", "a") as stream:
+        stream.write(f"{x}\n")
+    if x == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if x == "hang":
+        time.sleep(600)
+    if x == "bug":
+        raise RuntimeError("a defect")
+    if x == "slow":
+        time.sleep(0.2)
+        return 0
+    return x * x
+
+
+def calls(folder):
+    return [line for file in Path(folder).glob("calls-*") for line in file.read_text().split()]
+
+
+def units(values, folder, stamp="1"):
+    return [Unit(f"{i}", stamp, (value, str(folder))) for i, value in enumerate(values)]
+
+
+def crashed(unit, error):
+    return f"failed: {error.code}"
+
+
+def results(run, jobs):
+    return [payload for _, payload, _, _ in run.payloads(jobs)]
+
+
+def test_a_worker_that_dies_hangs_or_fails_costs_one_unit(tmp_path):
+    jobs = units([1, "die", 2, "hang", 3, "bug", 4], tmp_path)
+    with Run(tmp_path / "run.sqlite") as run:
+        work(run, jobs, square, crashed=crashed, label="test", workers=2, timeout=3)
+        expected = [1, "failed: crashed", 4, "failed: timeout", 9, "failed: crashed", 16]
+        assert results(run, jobs) == expected
+
+
+def test_what_is_done_is_not_done_again_and_what_crashed_is(tmp_path):
+    jobs = units([1, 2, "die"], tmp_path)
+    for expected in (3, 1):
+        with Run(tmp_path / "run.sqlite") as run:
+            assert work(run, jobs, square, crashed=crashed, label="test", workers=1) == expected
+    assert sorted(calls(tmp_path)) == ["1", "2", "die", "die"]
+
+
+def test_changed_inputs_are_done_again(tmp_path):
+    with Run(tmp_path / "run.sqlite") as run:
+        work(run, units([1, 2], tmp_path), square, crashed=crashed, label="test")
+        assert len(run.left(units([1, 2], tmp_path, stamp="2"))) == 2
+
+
+DRIVER = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from test_run import *
+if __name__ == "__main__":
+    with Run(sys.argv[1] + "/run.sqlite") as run:
+        work(run, units(["slow"] * 30, sys.argv[1]), square, crashed=crashed, label="test", workers=2)
+"""
+
+
+def start_driver(folder):
+    script = folder / "driver.py"
+    script.write_text(DRIVER)
+    command = [sys.executable, script, str(folder), str(Path(__file__).parent)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def done(folder):
+    try:
+        return sqlite3.connect(folder / "run.sqlite").execute("SELECT count(*) FROM units").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+
+
+def wait_until(condition, seconds=60):
+    stop = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < stop, "waited too long"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_driver_goes_on_where_it_was_and_leaves_no_worker(tmp_path, how):
+    driver = start_driver(tmp_path)
+    wait_until(lambda: done(tmp_path) >= 3)
+    driver.send_signal(how)
+    _, errors = driver.communicate(timeout=30)
+    if how != signal.SIGKILL:
+        assert "the same command goes on from here" in errors
+    before = done(tmp_path)
+    workers = [int(f.name.split("-")[1]) for f in tmp_path.glob("calls-*")]
+    wait_until(lambda: not any(_alive(pid) for pid in workers), 15)
+    assert 3 <= before < 30
+    driver = start_driver(tmp_path)
+    assert driver.communicate(timeout=60) and driver.returncode == 0
+    assert done(tmp_path) == 30
+    assert len(calls(tmp_path)) <= 30 + 4, "only what was in flight may be done again"
+
+
+def _alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_two_drivers_of_one_run_are_refused(tmp_path):
+    with Run(tmp_path / "run.sqlite") as run:
+        run.set_fact("driver", [__import__("socket").gethostname(), os.getppid()])
+        with pytest.raises(VesaliusError, match=f"process {os.getppid()} is writing this run"):
+            Run(tmp_path / "run.sqlite")
+        run.set_fact("driver", [__import__("socket").gethostname(), 2**22 + 1])  # a process that is gone
+        Run(tmp_path / "run.sqlite").close()
+
+
+def test_a_file_that_is_no_run_is_refused_in_words(tmp_path):
+    (tmp_path / "run.sqlite").write_bytes(b"not a database" * 100)
+    with pytest.raises(VesaliusError, match="is no state of a run"):
+        Run(tmp_path / "run.sqlite")
+
+
+def test_fingerprints_follow_values_not_order():
+    assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1}) != fingerprint({"a": 1, "b": [3]})
+
+
+def test_stamps_change_with_a_file_and_with_a_folders_files(tmp_path):
+    (tmp_path / "a").write_text("1")
+    before = file_stamp(tmp_path)
+    (tmp_path / "a").write_text("22")
+    assert json.dumps(before) != json.dumps(file_stamp(tmp_path))
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
