@@ -15,9 +15,7 @@ ORIGIN = np.array([-30.0, -50.0, 100.0])  # LPS
 OBLIQUE = np.array([[0.96, 0.28, 0.0], [-0.28, 0.96, 0.0], [0.0, 0.0, 1.0]]).T  # columns: directions of x, y, z
 
 
-def series(
-    folder: Path, data: np.ndarray, directions: np.ndarray | None = None, slope: float = 1, uid: str | None = None
-):
+def series(folder: Path, data: np.ndarray, directions: np.ndarray | None = None, slope: float = 1, uid: str = ""):
     """Writes `data` (x, y, z; stored values) as one file a slice, in shuffled order of names; returns the datasets."""
     directions = np.eye(3) if directions is None else directions
     folder.mkdir(parents=True, exist_ok=True)
@@ -27,13 +25,8 @@ def series(
         ds = _file(CTImageStorage)
         ds.PatientName, ds.PatientID, ds.PatientBirthDate, ds.PatientSex = "Phantom^A", "A", "", "O"
         ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = study, uid, frame
-        ds.StudyID, ds.StudyDate, ds.StudyTime, ds.AccessionNumber, ds.ReferringPhysicianName = (
-            "1",
-            "20200101",
-            "120000",
-            "",
-            "",
-        )
+        ds.StudyID, ds.StudyDate, ds.StudyTime, ds.AccessionNumber = "1", "20200101", "120000", ""
+        ds.ReferringPhysicianName = ""
         ds.Modality, ds.SeriesNumber, ds.InstanceNumber, ds.SeriesDescription = "CT", 1, k + 1, f"series {uid[-4:]}"
         ds.Rows, ds.Columns, ds.PixelSpacing = data.shape[1], data.shape[0], [SPACING[1], SPACING[0]]
         ds.SliceThickness = 1.0  # on purpose not the slice distance

@@ -6,6 +6,7 @@ exactly what nibabel says. nibabel's own reading goes through zlib and is severa
 
 import io
 import logging
+import math
 import re
 import zlib
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from nibabel.volumeutils import apply_read_scaling
 from vesalius.errors import VesaliusError
 from vesalius.media.volume import Header, Volume
 
+_DEFLATE_AT_MOST = 1032  # bytes that one compressed byte can become
 _AGAIN = "copy or export the file again"
 _silent = logging.getLogger("vesalius.media.nifti.header")
 _silent.addHandler(logging.NullHandler())
@@ -38,7 +40,7 @@ def read(path: Path) -> Volume:
     with _stream(path) as stream:
         header = _parse(stream, path)
         place = _place(header, path)
-        data = np.empty(int(np.prod(place.shape)), dtype=place.dtype)
+        data = _room(place, path)
         found = _fill(stream, data.view(np.uint8).data)
         if found < data.nbytes:
             raise _unreadable(path, f"the voxels end early: {found:,} of {data.nbytes:,} bytes")
@@ -166,6 +168,15 @@ def _scaling(header, path: Path) -> tuple[float, float]:
     except nib.spatialimages.HeaderDataError as error:
         raise _unreadable(path, f"the scaling in the header is broken ({error})") from None
     return (1.0 if slope is None else slope), (0.0 if intercept is None else intercept)
+
+
+def _room(place: Header, path: Path) -> np.ndarray:
+    """An array for the voxels, unless no file of this size can hold them (a broken header asks for terabytes)."""
+    count = math.prod(place.shape)
+    needed, size = count * place.dtype.itemsize, path.stat().st_size
+    if needed > size * _DEFLATE_AT_MOST:
+        raise _unreadable(path, f"the header announces {needed:,} bytes of voxels, the file has {size:,} bytes")
+    return np.empty(count, dtype=place.dtype)
 
 
 def _names(header) -> dict[int, str]:

@@ -202,7 +202,7 @@ def _refuse(data: np.ndarray, wrong: np.ndarray, code: str, remedy: str, file: P
     words = {"nan": "not a number", "negative": "negative", "fractional": "not a whole number"}[code]
     count = int(np.count_nonzero(wrong))
     raise VesaliusError(
-        f"{count:,} of {data.size:,} voxels are {words}, the first {data[where]} at {where}",
+        f"{count:,} of {data.size:,} voxels are {words}, the first {data[where]:.6g} at {where}",
         file=file,
         remedy=remedy,
         code=code,
