@@ -1,0 +1,6 @@
+"""From Scores to a verdict on one page: `analysis` computes, `verdict` puts it in words, `write` lays the files down."""
+
+from vesalius.bench.report.analysis import Analysis, Settings, analyse
+from vesalius.bench.report.write import write
+
+__all__ = ["Analysis", "Settings", "analyse", "write"]

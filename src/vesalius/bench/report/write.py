@@ -1,0 +1,107 @@
+"""A report on disk: CSVs, `report.json`, figures as SVG and PNG, and the page.
+
+Knows the names of the files. Leaves what stands in them to its neighbours. Every file appears whole or not at all.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+
+from vesalius.bench.report.analysis import Analysis
+from vesalius.bench.report.document import document
+from vesalius.bench.report.verdict import Verdict, verdict
+from vesalius.bench.report.worst import Pictures, worst_cases
+from vesalius.pages.charts import save
+from vesalius.run import cores, file_hash, provenance, replacing
+
+_CSV = {
+    "summary": "summary", "pairwise": "pairwise", "ranking": "ranking", "groups": "groups", "group_means": "group_means",
+    "gap": "gap", "stability": "stability", "rules": "rule_ranks", "agreement": "rule_agreement",
+}  # fmt: skip
+
+
+def write(
+    analysis: Analysis,
+    out: str | Path,
+    title: str = "Which model holds up?",
+    pictures: Pictures | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Verdict:
+    """Write everything into `out` (made where it is not there).
+
+    Args:
+        analysis: of `analyse`.
+        out: the folder.
+        title: of the page.
+        pictures: where masks and images lie, for the worst cases.
+        progress: is told what is being done.
+
+    Returns:
+        what the page says first.
+    """
+    from vesalius.bench.report.figures import draw
+
+    out = Path(out)
+    (out / "figures").mkdir(parents=True, exist_ok=True)
+    progress("tables")
+    for name, file in _CSV.items():
+        if name in analysis.frames:
+            with replacing(out / f"{file}.csv") as part:
+                analysis.frames[name].write_csv(part)
+    said = verdict(analysis)
+    shown, notes = worst_cases(analysis, said.metric, pictures) if pictures else ([], [])
+    progress("figures")
+    drawn = {
+        f"{kind}_{metric}_{target}": chart
+        for metric in analysis.cubes
+        for target in analysis.targets(metric)
+        for kind, chart in draw(analysis, metric, target).items()
+    }
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(lambda item: save(item[1][1], out / "figures" / _file_name(item[0]), item[1][0]), drawn.items()))
+    progress("page")
+    origin = _origin(analysis)
+    _json(out / "report.json", machine(analysis, said, [*analysis.notes, *notes], origin))
+    html = document(analysis, said, {name: spec for name, (_, spec) in drawn.items()}, shown, notes, origin, title)
+    with replacing(out / "report.html") as part:
+        part.write_text(html, "utf-8")
+    return said
+
+
+def machine(analysis: Analysis, said: Verdict, notes: list[str], origin: dict[str, Any]) -> dict[str, Any]:
+    """The same numbers for a program: what `report.json` holds."""
+    return {
+        "verdict": {"metric": said.metric, "target": said.target, "leader": said.leader, "headline": said.headline, "points": said.points},
+        "models": analysis.models,
+        "cases": len(analysis.cases),
+        "targets": {metric: analysis.targets(metric) for metric in analysis.cubes},
+        "tables": {file: analysis.frames[name].to_dicts() for name, file in _CSV.items() if name in analysis.frames},
+        "flags": analysis.flags.to_dicts(),
+        "notes": notes,
+        "rules": analysis.rules,
+        "provenance": origin,
+    }
+
+
+def _origin(analysis: Analysis) -> dict[str, Any]:
+    settings = analysis.settings
+    asked = {name: str(value) for name, value in vars(settings).items() if value not in (None, ())}
+    inputs = [vars(source) for source in analysis.tables.sources]
+    if settings.metadata:
+        inputs.append({"path": str(settings.metadata), "layout": "metadata", "sha256": file_hash(settings.metadata)})
+    return provenance(["scipy", "altair", "vl-convert-python"]) | {"settings": asked, "inputs": inputs}
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.+-]+", "_", name)
+
+
+def _json(path: Path, data: Any) -> None:
+    with replacing(path) as part:
+        part.write_text(json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False), "utf-8")
+
+
