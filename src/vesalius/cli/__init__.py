@@ -1,0 +1,54 @@
+"""The command line: a table of contents; one file a command.
+
+Command files import only what their help needs and load the rest when they are called, so that help is instant.
+
+Exit codes: 0 all went well; 1 done, but some cases failed (the last line says how many); 2 wrong input or usage (one
+line says what, where and the remedy); 130 stopped by Ctrl-C or SIGTERM (the same command goes on).
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from vesalius import __version__
+from vesalius.cli.bench_report import report
+from vesalius.cli.bench_score import score
+from vesalius.errors import VesaliusError
+
+app = typer.Typer(
+    help="Vesalius: medical AI, judged in hospitals it has never seen.",
+    epilog="Exit codes: 0 well; 1 done, but some cases failed; 2 wrong input; 130 stopped, the same command goes on.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+bench = typer.Typer(help="Judge: from masks or tables to a verdict that can be trusted.", no_args_is_help=True)
+bench.command(short_help="Masks and references to the one long Score table.")(score)
+bench.command(short_help="Score tables to statistics, figures and a page.")(report)
+app.add_typer(bench, name="bench")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"vesalius {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the `vesalius` script."""
+    try:
+        app()
+    except VesaliusError as error:
+        typer.secho(f"error: {error}", fg="red", err=True)
+        sys.exit(error.exit_code)
