@@ -47,6 +47,14 @@ def test_differences_are_said_in_plain_words(other, words):
     assert grid_difference(on(AFFINE), other) == words
 
 
+def test_noise_decides_nothing_halfway_between_two_axes():
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("z", 45, degrees=True).as_matrix()
+    half = np.diag([1, 1, 3, 1.0]) @ turn
+    for noise in (1e-8, -1e-8):
+        assert grid_difference(on(half), on(half + noise * np.array([[1, -1, 0, 0]] + 3 * [[0, 0, 0, 0]]))) is None
+
+
 def test_a_turned_grid_is_another_grid():
     turn = np.eye(4)
     turn[:3, :3] = Rotation.from_euler("z", 5, degrees=True).as_matrix()

@@ -133,6 +133,22 @@ def test_label_table_of_totalsegmentator_is_read(shared_data):
     assert (volume.names[1], volume.names[5], volume.names[117]) == ("spleen", "liver", "costal_cartilages")
 
 
+def test_segment_names_of_slicer_are_read(tmp_path):
+    image = sitk.GetImageFromArray(np.array([[[0, 1], [3, 0]]], np.uint8))
+    for number, (name, label) in enumerate({"liver": 1, "Milz": 3}.items()):
+        image.SetMetaData(f"Segment{number}_Name", name)
+        image.SetMetaData(f"Segment{number}_LabelValue", str(label))
+    image.SetMetaData("Segmentation_MasterRepresentation", "Binary labelmap")
+    sitk.WriteImage(image, str(tmp_path / "a.seg.nrrd"))
+    assert read_labels(tmp_path / "a.seg.nrrd").names == {1: "liver", 3: "Milz"}
+    assert read_header(tmp_path / "a.seg.nrrd").names == {1: "liver", 3: "Milz"}
+
+
+def test_several_numbers_a_voxel_are_refused(tmp_path):
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((3, 4, 5, 2), np.uint8), isVector=True), str(tmp_path / "a.nrrd"))
+    assert "2 numbers a voxel" in str(refusal(tmp_path / "a.nrrd"))
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [("u1", "u1"), ("i1", "u1"), ("i2", "u2"), ("u2", "u2"), ("u4", "u4"), ("i4", "u1"), ("f4", "u1"), ("f8", "u1")],
@@ -160,6 +176,7 @@ def test_labels_above_65535_are_kept(tmp_path, dtype):
         (np.nan, "nan", "1 of 60 voxels are not a number, the first nan"),
         (np.inf, "nan", "first inf"),
         (-np.inf, "nan", "first -inf"),
+        (1e30, "large", "1 of 60 voxels are too large for labels, the first 1e+30"),
         (-1, "negative", "1 of 60 voxels are negative, the first -1"),
     ],
 )
@@ -261,6 +278,15 @@ def test_spacing_is_never_assumed(tmp_path, value):
     file.write_bytes(content)
     error = refusal(file)
     assert error.code == "geometry" and "spacing" in str(error)
+
+
+def test_other_units_are_not_taken_for_millimetres(tmp_path):
+    file = nifti(tmp_path / "a.nii", np.zeros((4, 4, 4), np.uint8))
+    content = bytearray(file.read_bytes())
+    content[123] = 1
+    file.write_bytes(content)
+    error = refusal(file)
+    assert error.code == "geometry" and "metres" in str(error)
 
 
 def test_degenerate_and_sheared_affines_are_refused(tmp_path):

@@ -78,17 +78,18 @@ def grid_difference(a: Grid, b: Grid, tolerance: float = TOLERANCE) -> str | Non
     smallest spacing of the same corner of `b`. Directions that differ in the eighth digit are no difference; a shift
     of 3 mm, a flipped axis or another slice distance are.
     """
-    orientations = orientation_of(a.affine), orientation_of(b.affine)
-    if orientations[0] != orientations[1]:
-        return f"orientation {orientations[0]} against {orientations[1]}"
-    if tuple(a.shape) != tuple(b.shape):
-        return f"shape {tuple(a.shape)} against {tuple(b.shape)}"
     apart = corners(a) - corners(b)
     spacings = np.array(spacing_of(a.affine)), np.array(spacing_of(b.affine))
     limit = tolerance * min(spacings[0].min(), spacings[1].min())
     worst = np.sqrt((apart**2).sum(axis=1)).max()
-    if worst <= limit:
+    same_shape = tuple(a.shape) == tuple(b.shape)
+    if same_shape and worst <= limit:
         return None
+    orientations = orientation_of(a.affine), orientation_of(b.affine)
+    if orientations[0] != orientations[1]:
+        return f"orientation {orientations[0]} against {orientations[1]}"
+    if not same_shape:
+        return f"shape {tuple(a.shape)} against {tuple(b.shape)}"
     if np.abs((spacings[0] - spacings[1]) * (np.array(a.shape) - 1)).max() > limit:
         return f"spacing {_mm(spacings[0])} against {_mm(spacings[1])}"
     if np.ptp(apart, axis=0).max() <= limit:

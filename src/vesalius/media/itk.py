@@ -23,7 +23,7 @@ def read_header(path: Path) -> Header:
     reader = _open(path)
     x, y, z = reader.GetSize()
     kind = sitk.GetArrayViewFromImage(sitk.Image(1, 1, reader.GetPixelIDValue())).dtype
-    return Header((x, y, z), affine_of(reader), np.dtype(kind), path)
+    return Header((x, y, z), affine_of(reader), np.dtype(kind), path, _names(reader))
 
 
 def read(path: Path) -> Volume:
@@ -33,7 +33,7 @@ def read(path: Path) -> Volume:
         image = reader.Execute()
     except RuntimeError as error:
         raise _unreadable(path, error) from None
-    return Volume(sitk.GetArrayFromImage(image).T, affine_of(image), path)
+    return Volume(sitk.GetArrayFromImage(image).T, affine_of(image), path, _names(reader))
 
 
 def write(path: Path, volume: Volume) -> None:
@@ -56,6 +56,17 @@ def affine_of(image) -> np.ndarray:
     return _LPS_TO_RAS @ affine
 
 
+def _names(reader: sitk.ImageFileReader) -> dict[int, str]:
+    """Segment names that 3D Slicer keeps in the header of a .seg.nrrd."""
+    keys = {key: reader.GetMetaData(key) for key in reader.GetMetaDataKeys() if key.startswith("Segment")}
+    found = {}
+    for key, name in keys.items():
+        label = keys.get(key.removesuffix("_Name") + "_LabelValue", "") if key.endswith("_Name") else ""
+        if label.strip().isdigit():
+            found[int(label)] = name.strip()
+    return dict(sorted(found.items()))
+
+
 def _open(path: Path) -> sitk.ImageFileReader:
     with open(path, "rb") as file:
         start = file.read(1 << 16)
@@ -68,9 +79,9 @@ def _open(path: Path) -> sitk.ImageFileReader:
     except RuntimeError as error:
         raise _unreadable(path, error) from None
     if reader.GetDimension() != 3 or reader.GetNumberOfComponents() != 1:
-        raise _unreadable(
-            path, f"{reader.GetDimension()} dimensions with {reader.GetNumberOfComponents()} numbers a voxel"
-        )
+        shape = f"{reader.GetDimension()} dimensions with {reader.GetNumberOfComponents()} numbers a voxel"
+        remedy = "give one number a voxel (from 3D Slicer: export segments as a label map, or one file a segment)"
+        raise VesaliusError(shape, file=path, remedy=remedy, code="unreadable")
     if not any(word in start.lower() for word in _SPACING_WORDS):
         raise VesaliusError(
             "the header gives no spacing", file=path, remedy="export it with its true spacing", code="geometry"

@@ -130,7 +130,14 @@ def _kind(start: bytes, path: Path):
 
 
 def _check_spacing(header, path: Path) -> None:
-    """nibabel silently reads a spacing of 0 as 1; here it is an error, unless the sform gives the spacing."""
+    """nibabel silently reads a spacing of 0 as 1, and metres as millimetres; here both are errors.
+
+    A spacing of 0 is none where the sform gives the spacing.
+    """
+    unit = {1: "metres", 3: "micrometres"}.get(int(header["xyzt_units"]) & 7)
+    if unit:
+        remedy = "write it in millimetres (tools disagree on what such a header means)"
+        raise VesaliusError(f"the header counts in {unit}", file=path, remedy=remedy, code="geometry")
     if int(header["sform_code"]) > 0:
         return
     used = header["pixdim"][1 : 1 + max(3, min(int(header["dim"][0]), 3))].astype(float)

@@ -119,7 +119,7 @@ def read_labels(path: str | Path) -> Volume:
     Floating-point files are taken if every value is a whole number.
 
     Raises:
-        VesaliusError: as `read_volume`, and code `nan`, `fractional` or `negative`, naming the first offending voxel.
+        VesaliusError: as `read_volume`, and code `nan`, `fractional`, `negative` or `large`, with the first such voxel.
     """
     volume = read_volume(path)
     return replace(volume, data=as_labels(volume.data, volume.path))
@@ -191,6 +191,8 @@ def _whole(data: np.ndarray, file: Path | None) -> np.ndarray:
         _refuse(data, ~np.isfinite(data), "nan", "a label volume holds whole numbers alone", file)
     if low < 0:
         _refuse(data, data < 0, "negative", "labels count from 0", file)
+    if high >= 2**32:
+        _refuse(data, data >= 2**32, "large", "number the structures anew", file)
     labels = data.astype(np.min_scalar_type(int(high)), order="K")
     if not np.array_equal(labels, data):
         _refuse(data, labels != data, "fractional", "threshold or round it yourself, so that the choice is known", file)
@@ -199,7 +201,9 @@ def _whole(data: np.ndarray, file: Path | None) -> np.ndarray:
 
 def _refuse(data: np.ndarray, wrong: np.ndarray, code: str, remedy: str, file: Path | None) -> None:
     where = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), data.shape))
-    words = {"nan": "not a number", "negative": "negative", "fractional": "not a whole number"}[code]
+    words = {"nan": "not a number", "fractional": "not a whole number", "large": "too large for a label"}.get(
+        code, code
+    )
     count = int(np.count_nonzero(wrong))
     raise VesaliusError(
         f"{count:,} of {data.size:,} voxels are {words}, the first {data[where]:.6g} at {where}",
