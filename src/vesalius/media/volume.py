@@ -201,9 +201,7 @@ def _whole(data: np.ndarray, file: Path | None) -> np.ndarray:
 
 def _refuse(data: np.ndarray, wrong: np.ndarray, code: str, remedy: str, file: Path | None) -> None:
     where = tuple(int(i) for i in np.unravel_index(np.argmax(wrong), data.shape))
-    words = {"nan": "not a number", "fractional": "not a whole number", "large": "too large for a label"}.get(
-        code, code
-    )
+    words = {"nan": "not a number", "fractional": "not a whole number", "large": "too large for labels"}.get(code, code)
     count = int(np.count_nonzero(wrong))
     raise VesaliusError(
         f"{count:,} of {data.size:,} voxels are {words}, the first {data[where]:.6g} at {where}",
