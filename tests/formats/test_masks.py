@@ -170,6 +170,16 @@ def test_broken_files_are_cases_too(tmp_path):
         assert error.value.code == "unreadable"
 
 
+def test_a_link_that_leads_nowhere_is_a_case(tmp_path):
+    (tmp_path / "gone.nii.gz").symlink_to(tmp_path / "elsewhere.nii.gz")
+    save(tmp_path / "organs" / "liver.nii.gz", LIVER)
+    (tmp_path / "organs" / "spleen.nii.gz").symlink_to(tmp_path / "elsewhere.nii.gz")
+    cases = find_cases(tmp_path)
+    for case, file in (("gone", "gone"), ("organs", "spleen")):
+        with pytest.raises(VesaliusError, match=rf"{file}\.nii\.gz: there is no such file"):
+            read_mask(cases[case])
+
+
 def test_two_files_for_one_case_name_both(tmp_path):
     save(tmp_path / "a.nii.gz", BOTH)
     save(tmp_path / "a.nrrd", BOTH)

@@ -267,10 +267,8 @@ def _read_dicom(path: Path, grid: Volume | Header | None) -> Mask:
 
 def _entry(path: Path) -> Entry | None:
     """The entry of a file or folder if it looks like a mask, else None."""
-    if path.is_file():
+    if not path.is_dir():  # a link that leads nowhere is a case too
         return Entry(case_name(path), path) if _is_volume(path) or is_dicom(path) else None
-    if not path.is_dir():
-        return None
     case = case_name(path)
     for name in ORGAN_FOLDERS:
         organs = _organs(path / name)
@@ -284,7 +282,7 @@ def _entry(path: Path) -> Entry | None:
     whole = [name for name in organs if name.lower() == "combined_labels"]
     if organs:
         return Entry(case, path, {name: file for name, file in organs.items() if name not in whole})
-    marks = [file for file in _visible(path) if file.is_file() and is_dicom(file) and _is_marks(file)]
+    marks = [file for file in _visible(path) if file.is_file() and _is_marks(file)]
     if len(marks) > 1:
         names = " and ".join(file.name for file in marks)
         return Entry(case, path, problem=f"{len(marks)} DICOM-SEG or RTSTRUCT files for one case: {names}")
@@ -295,7 +293,7 @@ def _organs(folder: Path) -> dict[str, Path]:
     """Mask files of a case's folder by name, images left out."""
     if not folder.is_dir():
         return {}
-    files = {case_name(file): file for file in _visible(folder) if file.is_file() and _is_volume(file)}
+    files = {case_name(file): file for file in _visible(folder) if not file.is_dir() and _is_volume(file)}
     return {name: file for name, file in files.items() if name.lower() not in IMAGES and not _without_channel(name)[1]}
 
 
@@ -312,9 +310,11 @@ def _image_within(folder: Path) -> Path | None:
 
 
 def _is_marks(path: Path) -> bool:
-    from vesalius.media.dicom_objects import modality
+    if not is_dicom(path):
+        return False
+    from vesalius.media.dicom_objects import marks_structures
 
-    return modality(path) in ("SEG", "RTSTRUCT")
+    return marks_structures(path)
 
 
 def _is_volume(path: Path) -> bool:

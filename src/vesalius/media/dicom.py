@@ -19,6 +19,7 @@ _TAGS = [
     "SeriesInstanceUID", "SeriesDescription", "Modality", "Rows", "Columns", "NumberOfFrames", "PixelSpacing",
     "ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept", "SpacingBetweenSlices",
 ]  # fmt: skip
+_PLACE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 # How far a slice may lie from its place on an even grid, as a share of the slice distance (positions are rounded).
 _UNEVEN = 0.1
 
@@ -72,7 +73,8 @@ def series_in(folder: Path) -> dict[str, list[_Slice]]:
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
         except (pydicom.errors.InvalidDicomError, EOFError):
             continue
-        if header.get("Rows") and header.get("ImagePositionPatient") and header.get("PixelSpacing"):
+        placed = [len(header.get(tag) or ()) for tag in _PLACE]
+        if header.get("Rows") and placed == [3, 6, 2]:
             position = np.array(header.ImagePositionPatient, float)
             found.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(_Slice(path, position, header))
         elif int(header.get("NumberOfFrames") or 1) > 1 and header.get("Modality") in ("CT", "MR", "PT"):

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.uid import RTStructureSetStorage, SegmentationStorage
 
 from vesalius.errors import VesaliusError
 from vesalius.media.dicom import LPS_TO_RAS, read_header, series_in
 from vesalius.media.grid import TOLERANCE, Grid
 from vesalius.media.layers import Layers
 from vesalius.media.volume import as_labels
+
+_LABEL_MAP_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.7"
 
 
 def modality(path: Path) -> str:
@@ -23,6 +26,15 @@ def modality(path: Path) -> str:
         return str(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Modality"]).get("Modality", ""))
     except (pydicom.errors.InvalidDicomError, OSError, EOFError, ValueError):
         return ""
+
+
+def marks_structures(path: Path) -> bool:
+    """Whether a file is a SEG or RTSTRUCT, by its first bytes alone: a folder may hold hundreds of slices beside it."""
+    try:
+        kind = pydicom.filereader.read_file_meta_info(path).get("MediaStorageSOPClassUID", "")
+    except (pydicom.errors.InvalidDicomError, OSError, EOFError, ValueError):
+        return False
+    return kind in (SegmentationStorage, _LABEL_MAP_SEGMENTATION, RTStructureSetStorage)
 
 
 def read_structures(path: Path, grid: Grid | None = None) -> tuple[Layers, np.ndarray]:

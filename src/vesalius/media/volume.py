@@ -226,6 +226,10 @@ def _call(function: str, path: str | Path):
         )
     else:
         module = READERS[suffix]
-    result = getattr(import_module(module), function)(path)
+    try:
+        result = getattr(import_module(module), function)(path)
+    except OSError as error:  # no permission, a disk that went away
+        problem = f"cannot be read ({error.strerror or error})"
+        raise VesaliusError(problem, file=path, remedy="check disk and permissions", code="unreadable") from None
     check_affine(result.affine, path)
     return result
