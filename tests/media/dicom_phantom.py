@@ -49,8 +49,8 @@ def affine(directions: np.ndarray | None = None) -> np.ndarray:
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
 
 
-def segmentation(path: Path, sources: list[pydicom.Dataset], masks: dict[str, np.ndarray], omit_empty: bool = True):
-    """Writes masks (x, y, z) as a binary DICOM-SEG."""
+def segmentation(path: Path, sources: list[pydicom.Dataset], masks: dict[str, np.ndarray], kind: str = "BINARY"):
+    """Writes masks (x, y, z) as a DICOM-SEG; only BINARY ones may overlap."""
     descriptions = [
         hd.seg.SegmentDescription(
             segment_number=i,
@@ -61,12 +61,13 @@ def segmentation(path: Path, sources: list[pydicom.Dataset], masks: dict[str, np
         )
         for i, name in enumerate(masks, 1)
     ]
-    pixels = np.stack([mask.transpose(2, 1, 0) for mask in masks.values()], axis=-1).astype(np.uint8)
+    pixels = np.stack([mask.transpose(2, 1, 0) for mask in masks.values()], axis=-1)
+    pixels = pixels.astype(np.float32 if kind == "FRACTIONAL" else np.uint8)
     seg = hd.seg.Segmentation(
-        source_images=sources, pixel_array=pixels, segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        source_images=sources, pixel_array=pixels, segmentation_type=hd.seg.SegmentationTypeValues(kind),
         segment_descriptions=descriptions, series_instance_uid=generate_uid(), series_number=9,
         sop_instance_uid=generate_uid(), instance_number=1, manufacturer="phantom", manufacturer_model_name="phantom",
-        software_versions="1", device_serial_number="1", omit_empty_frames=omit_empty,
+        software_versions="1", device_serial_number="1",
     )  # fmt: skip
     seg.save_as(path)
 

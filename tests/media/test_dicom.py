@@ -103,6 +103,24 @@ def test_segmentation_comes_back_exactly_on_the_images_grid(tmp_path, stored, di
     np.testing.assert_allclose(mask.affine, phantom.affine(directions), atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["FRACTIONAL", "LABELMAP"])
+def test_other_kinds_of_segmentation(tmp_path, stored, kind):
+    sources = phantom.series(tmp_path / "ct", stored)
+    masks = {"liver": box(), "spleen": box((22, 30), (10, 20), (5, 12))}
+    phantom.segmentation(tmp_path / "a.dcm", sources, masks, kind)
+    mask = read_mask(tmp_path / "a.dcm", grid=read_header(tmp_path / "ct"))
+    for name, expected in masks.items():
+        np.testing.assert_array_equal(mask.binary(name), expected)
+
+
+def test_a_segmentation_of_probabilities_is_refused(tmp_path, stored):
+    sources = phantom.series(tmp_path / "ct", stored)
+    phantom.segmentation(tmp_path / "a.dcm", sources, {"liver": box() * 0.7}, "FRACTIONAL")
+    with pytest.raises(VesaliusError, match="not a whole number") as error:
+        read_mask(tmp_path / "a.dcm")
+    assert error.value.code == "fractional"
+
+
 def test_segmentation_without_an_image_stays_on_its_own_slices(tmp_path, stored):
     sources = phantom.series(tmp_path / "ct", stored)
     phantom.segmentation(tmp_path / "a.dcm", sources, {"liver": box(), "lesion": box(z=(4, 5))})

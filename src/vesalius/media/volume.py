@@ -216,7 +216,9 @@ def _call(function: str, path: str | Path):
     if path.is_dir():
         module = SERIES_READER
     elif not path.exists():
-        raise VesaliusError("there is no such file", file=path, code="unreadable")
+        raise VesaliusError(
+            "there is no such file", file=path, remedy="check the path, or where a link leads", code="unreadable"
+        )
     elif (suffix := suffix_of(path)) is None:
         raise VesaliusError(
             "no reader knows this kind of file",
