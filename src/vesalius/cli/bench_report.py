@@ -28,22 +28,27 @@ def report(
     scores: Annotated[list[Path], typer.Argument(
         help="Score tables (.parquet, .csv, .jsonl: as `vesalius bench score` writes them) or folders of "
         "<algorithm>/<metric>.csv; several are put together.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder for report.html, the CSVs, report.json and figures/.")] = Path("report"),
+    out: Annotated[Path, typer.Option(help="Folder for report.html, the CSVs, report.json and "
+    "figures/.")] = Path("report"),
     metadata: Annotated[Path | None, typer.Option(
-        help="A table with one row a case (age, sex, site, ...). Delimiter and encoding are found by themselves.")] = None,
+        help="A table with one row a case (age, sex, site, ...). Delimiter and encoding are found by "
+        "themselves.")] = None,
     id: Annotated[str | None, typer.Option(
         "--id", help="Column of --metadata that names the cases; by default the one that fits best.")] = None,
     select: Annotated[str | None, typer.Option(
         help='Keep cases that meet a condition, such as "split=test and age>=60".')] = None,
     in_distribution: Annotated[str | None, typer.Option(
-        help='Condition that the cases like the training data meet, such as "site=training"; shows what is lost elsewhere.')] = None,
+        help='Condition that the cases like the training data meet, such as "site=training"; shows what is lost '
+        'elsewhere.')] = None,
     groups: Annotated[str | None, typer.Option(
         help="Columns to group by, with commas between; a number bins: gender,age:10,scanner.")] = None,
     cluster: Annotated[str | None, typer.Option(
         help="Column that names the patient, where several scans are of one: the bootstrap draws patients.")] = None,
-    rank_by: Annotated[RankBy, typer.Option(help="What the leaderboard and the heat maps are ordered by.")] = RankBy.mean,
+    rank_by: Annotated[RankBy, typer.Option(help="What the leaderboard and the heat maps are ordered "
+    "by.")] = RankBy.mean,
     missing: Annotated[Missing | None, typer.Option(
-        help="A failed or absent prediction is left out, or counts with the worst value. Default: worst for tables with "
+        help="A failed or absent prediction is left out, or counts with the worst value. Default: worst for "
+        "tables with "
         "statuses, ignore for plain tables.", show_default=False)] = None,
     metric: Annotated[list[str] | None, typer.Option(
         help="Metrics to report (may be repeated); default: all in the tables.", show_default=False)] = None,
@@ -62,13 +67,15 @@ def report(
     Writes report.html, summary.csv, pairwise.csv, ranking.csv, stability.csv, rule_ranks.csv, rule_agreement.csv (and
     groups.csv, group_means.csv, gap.csv where asked for), report.json, and figures/ as SVG and PNG.
 
-    Example: vesalius bench report scores.parquet --metadata patients.csv --in-distribution "site=training" --out report/
+    Example: vesalius bench report scores.parquet --metadata patients.csv --in-distribution "site=training"
     """
     from vesalius.bench.report import Settings, analyse, write
     from vesalius.bench.report.worst import Pictures
 
     if (references is None) != (predictions is None) or (images is not None and references is None):
-        raise VesaliusError("pictures need --references and --predictions", remedy="give both, and --images where there are some")
+        raise VesaliusError(
+            "pictures need --references and --predictions", remedy="give both, and --images where there are some"
+        )
     if out.exists() and not out.is_dir():
         raise VesaliusError("is a file", file=out, remedy="name a folder with --out")
     settings = Settings(
@@ -131,9 +138,13 @@ def _show(analysis: Any, said: Any, page: Path) -> None:
     for name in ("mean", "95 % interval", "median", "n", "missing", "failed"):
         table.add_column(name, justify="right")
     for row in _rows(analysis, said):
-        mean, low, high, median = (show(analysis, said.metric, row[key]) for key in ("mean", "ci_low", "ci_high", "median"))
+        mean, low, high, median = (
+            show(analysis, said.metric, row[key]) for key in ("mean", "ci_low", "ci_high", "median")
+        )
         rank = "–" if row["rank"] is None else f"{row['rank']:g}"
-        table.add_row(rank, row["model"], mean, f"{low} – {high}", median, *(str(row[k]) for k in ("n", "missing", "n_failed")))
+        table.add_row(
+            rank, row["model"], mean, f"{low} – {high}", median, *(str(row[k]) for k in ("n", "missing", "n_failed"))
+        )
     console.print(table)
     console.print(said.headline, style="bold", highlight=False, markup=False)
     console.print(f"Report: {page}", highlight=False, markup=False, soft_wrap=True)

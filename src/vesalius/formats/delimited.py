@@ -41,7 +41,7 @@ def read_delimited(path: Path) -> Delimited:
     """Read a CSV of unknown dialect.
 
     Raises:
-        VesaliusError: the file is absent, empty or binary, a column name repeats, or a row has more cells than the header.
+        VesaliusError: the file is absent, empty or binary, a column name repeats, or a row is longer than the header.
     """
     try:
         data = path.read_bytes()

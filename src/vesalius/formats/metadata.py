@@ -101,11 +101,10 @@ def _id_column(table: pl.DataFrame, cases: list[str], asked: str | None, path: P
     overlap = {name: len(wanted & set(table[name].drop_nulls())) for name in ([asked] if asked else table.columns)}
     best = max(overlap, key=lambda name: overlap[name])
     if not overlap[best]:
-        where = f"column {asked} names" if asked else "no column names"
+        which = f"column {asked} names none" if asked else "no column names any"
         raise VesaliusError(
-            f"{where}{'' if not asked else ' none'} of the {len(cases)} cases (such as {_some(cases, 3)})"
-            if asked else f"{where} any of the {len(cases)} cases (such as {_some(cases, 3)})",
-            file=path, remedy="name the column that holds the case names with --id, or spell the names alike", code="join",
+            f"{which} of the {len(cases)} cases (such as {_some(cases, 3)})", file=path, code="join",
+            remedy="name the column that holds the case names with --id, or spell the names alike",
         )  # fmt: skip
     return best
 

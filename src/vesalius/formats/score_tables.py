@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -47,7 +48,7 @@ class ScoreTables:
 
     frame: pl.DataFrame
     sources: tuple[Source, ...]
-    default_missing: str
+    default_missing: Literal["ignore", "worst"]
     notes: tuple[str, ...]
 
 
@@ -61,7 +62,8 @@ def read_scores(paths: Sequence[str | Path]) -> ScoreTables:
     Raises:
         VesaliusError: an input is absent, empty, of no known layout, or scores something twice.
     """
-    frames, sources, notes, with_status = [], [], [], []
+    frames, sources, with_status = [], [], []
+    notes: list[str] = []
     for given in paths:
         path = Path(given)
         if not path.exists():
@@ -114,7 +116,7 @@ def _column(name: str) -> str:
 
 
 def _read_wide(file: Path, notes: list[str]) -> pl.DataFrame:
-    """One `<algorithm>/<metric>.csv`: the case in the first column, then one column a target; fractions or mm as they are."""
+    """One `<algorithm>/<metric>.csv`: the case in the first column, then one column a target."""
     table = read_delimited(file)
     name, *targets = table.frame.columns
     ours = [target for target in targets if snake_case(target) in _AVERAGES]
@@ -191,7 +193,7 @@ def _read_long(file: Path, notes: list[str]) -> pl.DataFrame:
     if absent:
         raise VesaliusError(
             f"has no column {', '.join(absent)}", file=file,
-            remedy="a Score table has model, case, metric, target, value (and may have benchmark, status, reason, seconds)",
+            remedy="a Score table has model, case, metric, target, value (perhaps benchmark, status, reason, seconds)",
             code="columns",
         )  # fmt: skip
     try:
@@ -211,8 +213,8 @@ def _load(file: Path) -> pl.DataFrame:
         return pl.read_parquet(file) if file.suffix.lower() == ".parquet" else pl.read_ndjson(file)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise VesaliusError(
-            f"cannot be read ({str(error).splitlines()[0]})", file=file, remedy="name a .parquet, .csv or .jsonl Score table",
-            code="unreadable",
+            f"cannot be read ({str(error).splitlines()[0]})", file=file, code="unreadable",
+            remedy="name a .parquet, .csv or .jsonl Score table",
         ) from None  # fmt: skip
 
 

@@ -4,16 +4,20 @@ Knows the colours, the theme and how a chart becomes a file. Leaves which data a
 their colour from named styles (`ink`, `muted`, `accent`, `contrast`), so that the page can redraw them in the dark.
 """
 
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from vesalius.run import replacing
+from vesalius.run import cores, replacing
 
 # Blue and orange of Okabe and Ito stay apart for every kind of colour blindness; the ramps stay so light (or dark) that
 # ink on them can be read.
 LIGHT = {
     "ink": "#1b2430", "muted": "#6a7280", "line": "#dedad0", "paper": "#ffffff", "accent": "#0b62a4",
-    "contrast": "#c2410c", "ramp": ["#f4f1ea", "#d5e4f1", "#8fbfe6"],
+    "contrast": "#c2410c", "ramp": ["#f1f3f6", "#cfe1f1", "#86bae4"],
 }  # fmt: skip
 DARK = {
     "ink": "#e8ecf2", "muted": "#98a3b3", "line": "#313a47", "paper": "#171c24", "accent": "#6cb6f5",
@@ -25,43 +29,50 @@ FIGURE_WIDTH = 640  # px of a chart saved as a file; on the page it takes the wi
 
 def theme(colours: dict[str, Any], font: str = FONT) -> dict[str, Any]:
     """A Vega-Lite `config` in these colours."""
-    axis = {
-        "labelColor": colours["ink"], "titleColor": colours["muted"], "gridColor": colours["line"], "tickColor": colours["line"],
-        "domainColor": colours["line"], "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "labelLimit": 240,
-    }  # fmt: skip
-    legend = {key: axis[key] for key in ("labelColor", "titleColor", "labelFontSize", "titleFontSize", "titleFontWeight")}
-    styles = {key: {"color": colours[key], "fill": colours[key], "stroke": colours[key]} for key in ("ink", "muted", "accent", "contrast")}
+    ink, muted, line = colours["ink"], colours["muted"], colours["line"]
+    labels = {
+        "labelColor": ink,
+        "titleColor": muted,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    }
     return {
         "font": font,
         "background": "transparent",
         "view": {"stroke": None},
-        "axis": axis,
+        "axis": labels | {"gridColor": line, "tickColor": line, "domainColor": line, "labelLimit": 240, "tickCount": 8},
+        "axisX": {"labelAngle": 0},
         "axisY": {"domain": False, "ticks": False, "labelPadding": 8, "grid": False},
-        "legend": legend | {"orient": "top", "titleOrient": "left", "offset": 4},
-        "title": {"color": colours["ink"], "fontSize": 14, "anchor": "start", "subtitleColor": colours["muted"]},
-        "range": {"heatmap": colours["ramp"], "ramp": colours["ramp"], "category": [colours["accent"], colours["contrast"]]},
+        "legend": labels | {"orient": "top", "titleOrient": "left", "offset": 4},
+        "title": {"color": ink, "fontSize": 14, "anchor": "start", "subtitleColor": muted},
+        "range": {
+            "heatmap": colours["ramp"],
+            "ramp": colours["ramp"],
+            "category": [colours["accent"], colours["contrast"]],
+        },
         "rect": {"stroke": colours["paper"], "strokeWidth": 1.5},
         "style": {
-            **{key: {"fill": style["fill"], "stroke": style["stroke"]} for key, style in styles.items()},
-            "text-ink": {"fill": colours["ink"], "stroke": None},
-            "cell": {"fill": colours["ink"], "stroke": None, "fontSize": 11},
-            "frame": {"stroke": colours["contrast"], "strokeWidth": 2, "fillOpacity": 0},
-            "open": {"fill": colours["paper"], "stroke": colours["contrast"], "strokeWidth": 2},
+            **{key: {"color": colours[key]} for key in ("ink", "muted", "accent", "contrast")},
+            "value": {"color": ink, "fontSize": 11},
         },
     }
 
 
-def specification(chart: Any, columns: int = 0) -> dict[str, Any]:
+def specification(chart: Any, columns: list[str] | None = None, cell: int = 4) -> dict[str, Any]:
     """An Altair chart as plain data for the page: no address of a schema in it, nothing that would be fetched.
 
     Args:
         chart: an Altair chart of one view (layers may lie on it).
-        columns: number of columns whose cells hold text, so that the page can fit its size; 0 if none.
+        columns: labels of the columns of a table-like chart, so that text in cells and labels can be fitted.
+        cell: characters in a cell of such a chart.
     """
-    spec = chart.to_dict()
+    # Checking against the schema takes longer than all else; the figures are looked at, and their tests draw them.
+    spec = chart.to_dict(validate=False)
     spec.pop("$schema", None)
     spec.pop("config", None)
-    spec["usermeta"] = {"columns": columns}
+    labels = columns or []
+    spec["usermeta"] = {"columns": len(labels), "label": max(map(len, labels), default=0), "cell": cell}
     return spec
 
 
@@ -72,18 +83,47 @@ def save(spec: dict[str, Any], path: Path, title: str) -> None:
     """
     import vl_convert
 
-    full = {**spec, "title": title, "config": theme(LIGHT, "Liberation Sans, Arial, Helvetica, sans-serif") | {"background": "#ffffff"}}
-    full["padding"] = 16
-    svg = vl_convert.vegalite_to_svg(full)
+    config = theme(LIGHT, "Liberation Sans, Arial, Helvetica, sans-serif") | {"background": "#ffffff"}
+    meta = spec["usermeta"]
+    if meta["columns"] and meta["label"] * 7 > (FIGURE_WIDTH - 20) / meta["columns"]:
+        config["axisX"] = {"labelAngle": -45}
+    svg = vl_convert.vegalite_to_svg({**spec, "title": title, "config": config, "padding": 16})
     for ending, content in ((".svg", svg.encode()), (".png", vl_convert.svg_to_png(svg, scale=2))):
         with replacing(path.with_name(path.name + ending)) as part:
             part.write_bytes(content)
+
+
+def save_all(figures: dict[Path, tuple[str, dict[str, Any]]]) -> None:
+    """`save` for many: path → (title, specification), on all cores.
+
+    vl_convert draws one chart at a time in a process, so each core gets a process of its own.
+    """
+    jobs = [(str(path), title, spec) for path, (title, spec) in figures.items()]
+    workers = min(cores(), max(1, len(jobs) // 8))
+    command = [sys.executable, "-c", "from vesalius.pages.charts import _save_from_stdin; _save_from_stdin()"]
+    running = [subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(workers)]
+    try:
+        with ThreadPoolExecutor(workers) as pool:
+            parts = [json.dumps(jobs[i::workers]).encode() for i in range(workers)]
+            said = [error for _, error in pool.map(lambda p, part: p.communicate(part), running, parts)]
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+    for process, error in zip(running, said, strict=True):
+        if process.returncode:
+            raise RuntimeError(f"a figure could not be drawn:\n{error.decode(errors='replace')}")
+
+
+def _save_from_stdin() -> None:
+    for path, title, spec in json.load(sys.stdin.buffer):
+        save(spec, Path(path), title)
 
 
 def javascript() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script that needs nothing else."""
     import vl_convert
 
-    # A `</script>` inside a string of the bundle would end the element that holds it.
-    return vl_convert.javascript_bundle().replace("</script", "<\\/script")
-
+    snippet = "window.vegaEmbed = vegaEmbed;"
+    # A block of its own keeps its names out of the page's; a `</script>` in one of its strings would end the element.
+    return "{" + vl_convert.javascript_bundle(snippet).replace("</script", "<\\/script") + "}"

@@ -12,6 +12,12 @@ from typing import Any
 
 from vesalius.pages import charts
 
+# Before the first paint, so that a dark page does not flash.
+_THEME_FIRST = (
+    '{let t=null;try{t=localStorage.getItem("vesalius-theme")}catch{}'
+    'document.documentElement.dataset.theme=t??(matchMedia("(prefers-color-scheme: dark)").matches?"dark":"light")}'
+)
+
 
 @dataclass(frozen=True)
 class Section:
@@ -36,7 +42,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Control:
-    """A choice that the reader has: `options` are (value, label); `needs` maps a value of the first control to those allowed."""
+    """A choice of the reader: `options` are (value, label); `needs` maps the first control's values to those allowed."""
 
     name: str
     label: str
@@ -83,6 +89,7 @@ def page(
 <meta name="color-scheme" content="light dark">
 <title>{escape(title)}</title>
 <link rel="icon" href="data:,">
+<script>{_THEME_FIRST}</script>
 <style>{(assets / "page.css").read_text("utf-8")}</style>
 </head>
 <body>
@@ -100,7 +107,7 @@ def page(
 {body}
 </main>
 <footer class="wrap">{footer}</footer>
-<noscript><p class="wrap">The charts and the choice of metric need JavaScript; the figures also lie beside this page.</p></noscript>
+<noscript><p class="wrap">Charts and choices need JavaScript; the figures also lie beside this page.</p></noscript>
 <script type="application/json" id="data">{_json(data)}</script>
 <script>{charts.javascript() if specs else ""}</script>
 <script>{(assets / "page.js").read_text("utf-8")}</script>
@@ -109,7 +116,9 @@ def page(
 """
 
 
-def table(columns: list[tuple[str, str]], rows: list[list[tuple[str, Any]]], caption: str, sortable: bool = True) -> str:
+def table(
+    columns: list[tuple[str, str]], rows: list[list[tuple[str, Any]]], caption: str, sortable: bool = True
+) -> str:
     """An HTML table that scrolls in its own frame.
 
     Args:
@@ -118,6 +127,7 @@ def table(columns: list[tuple[str, str]], rows: list[list[tuple[str, Any]]], cap
         caption: read aloud and shown above.
         sortable: whether headings are buttons that sort.
     """
+
     def heading(text: str, kind: str) -> str:
         inner = f'<button type="button">{escape(text)}</button>' if sortable else escape(text)
         return f'<th scope="col" class="{kind}">{inner}</th>'
@@ -130,7 +140,8 @@ def table(columns: list[tuple[str, str]], rows: list[list[tuple[str, Any]]], cap
     head = "".join(heading(*column) for column in columns)
     body = "".join("<tr>" + "".join(cell(i, *c) for i, c in enumerate(row)) + "</tr>" for row in rows)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table><caption>{escape(caption)}</caption>'
+        f'<div class="scroll" tabindex="0" role="region" '
+        f'aria-label="{escape(caption)}"><table><caption>{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -138,21 +149,25 @@ def table(columns: list[tuple[str, str]], rows: list[list[tuple[str, Any]]], cap
 def chart(name: str, alt: str, caption: str = "") -> str:
     """The place of a chart, with what it shows in words."""
     below = f"<figcaption>{caption}</figcaption>" if caption else ""
-    return f'<figure><div class="chart" data-chart="{escape(name)}" role="img" aria-label="{escape(alt)}"></div>{below}</figure>'
+    return f'<figure><div class="chart" data-chart="{escape(name)}" role="img" '
+    f'aria-label="{escape(alt)}"></div>{below}</figure>'
 
 
 def _section(section: Section, first: str) -> str:
     lead = f'<p class="lead">{section.lead}</p>' if section.lead else ""
     slot = f'<div data-slot="{section.id}">{section.views.get(first, "")}</div>' if section.views else ""
     return (
-        f'<section id="{section.id}" aria-labelledby="{section.id}-title"><h2 id="{section.id}-title">{escape(section.title)}</h2>'
+        f'<section id="{section.id}" aria-labelledby="{section.id}-title"><h2 '
+        f'id="{section.id}-title">{escape(section.title)}</h2>'
         f"{lead}{section.html}{slot}</section>"
     )
 
 
 def _control(control: Control) -> str:
     options = "".join(f'<option value="{escape(value)}">{escape(label)}</option>' for value, label in control.options)
-    return f'<label><span>{escape(control.label)}</span><select name="{escape(control.name)}">{options}</select></label>'
+    return (
+        f'<label><span>{escape(control.label)}</span><select name="{escape(control.name)}">{options}</select></label>'
+    )
 
 
 def _json(data: Any) -> str:

@@ -7,7 +7,6 @@ neighbours.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -16,6 +15,7 @@ from vesalius.bench import stats
 from vesalius.bench.stats.groups import MIN_GROUP
 from vesalius.bench.stats.pairwise import ALPHA
 from vesalius.bench.stats.ranking import RankBy
+from vesalius.bench.stats.table import Missing
 from vesalius.errors import VesaliusError
 from vesalius.formats.metadata import Metadata, no_metadata, read_metadata
 from vesalius.formats.score_tables import ScoreTables, read_scores
@@ -33,7 +33,7 @@ class Settings:
     groups: str | None = None
     cluster: str | None = None
     rank_by: RankBy = "mean"
-    missing: Literal["ignore", "worst"] | None = None
+    missing: Missing | None = None
     metrics: tuple[str, ...] = ()
     replicates: int = 1000
     seed: int = 0
@@ -79,6 +79,11 @@ class Analysis:
         """Names of the cases that were judged, sorted."""
         return next(iter(self.cubes.values())).cases
 
+    @property
+    def has_statuses(self) -> bool:
+        """Whether some row says more than its value: missed, false positive, failed."""
+        return self.tables.default_missing == "worst" or any((cube.status > 0).any() for cube in self.cubes.values())
+
     def targets(self, metric: str) -> list[str]:
         """Targets to show, `average` first; without it where there is only one."""
         *single, average = self.cubes[metric].targets
@@ -112,7 +117,9 @@ def analyse(scores: Sequence[str | Path], settings: Settings) -> Analysis:
     factors = stats.factors(settings.groups, metadata.frame) if settings.groups else []
     for factor in factors:
         if factor.unknown:
-            notes.append(f"groups by {factor.name}: {factor.unknown} of {len(factor.codes)} cases have no value and are left out")
+            notes.append(
+                f"groups by {factor.name}: {factor.unknown} of {len(factor.codes)} cases have no value and are left out"
+            )
     inside, outside = _sides(metadata.frame, settings, notes)
     frames = _frames(list(cubes.values()), bootstrap, settings, factors, inside, outside)
     for cube in cubes.values():
@@ -131,7 +138,9 @@ def _choose(frame: pl.DataFrame, settings: Settings, notes: list[str]) -> tuple[
         for option in ("select", "in_distribution", "groups", "cluster"):
             if getattr(settings, option):
                 raise VesaliusError(
-                    f"--{option.replace('_', '-')} needs to know the cases", remedy="give --metadata CSV", code="metadata"
+                    f"--{option.replace('_', '-')} needs to know the cases",
+                    remedy="give --metadata CSV",
+                    code="metadata",
                 )
         return frame, no_metadata(cases)
     metadata = read_metadata(settings.metadata, cases, settings.id)
@@ -142,7 +151,9 @@ def _choose(frame: pl.DataFrame, settings: Settings, notes: list[str]) -> tuple[
     if settings.select:
         kept = metadata.frame.filter(expression(settings.select, metadata.frame))
         if kept.is_empty():
-            raise VesaliusError(f"--select «{settings.select}» keeps none of {len(cases)} cases", remedy="widen it", code="empty")
+            raise VesaliusError(
+                f"--select «{settings.select}» keeps none of {len(cases)} cases", remedy="widen it", code="empty"
+            )
         notes.append(f"--select «{settings.select}» keeps {kept.height} of {len(cases)} cases")
         chosen = set(kept["case"])
         frame = frame.filter(pl.col("case").is_in(chosen))
@@ -156,7 +167,8 @@ def _clusters(metadata: pl.DataFrame, settings: Settings, notes: list[str]) -> t
     name = snake_case(settings.cluster)
     if name not in metadata.columns:
         raise VesaliusError(
-            f"--cluster names the unknown column {settings.cluster}", remedy=f"columns are: {', '.join(metadata.columns[1:])}",
+            f"--cluster names the unknown column {settings.cluster}", remedy=f"columns are: "
+            f"{', '.join(metadata.columns[1:])}",
             code="columns",
         )  # fmt: skip
     cells = metadata[name].cast(pl.String)
@@ -177,7 +189,8 @@ def _sides(metadata: pl.DataFrame, settings: Settings, notes: list[str]) -> tupl
     for side, name in ((inside, "none"), (outside, "every one")):
         if not side.any():
             raise VesaliusError(
-                f"--in-distribution «{condition}» is met by {name} of the cases", remedy="name a condition that parts them",
+                f"--in-distribution «{condition}» is met by {name} of the cases", remedy="name a condition that "
+                "parts them",
                 code="empty",
             )  # fmt: skip
     unknown = int((~inside & ~outside).sum())
@@ -229,35 +242,46 @@ def _rules(analysis: Analysis) -> dict[str, str]:
         "an empty cell of a wide table is a structure that the reference lacks."
     )
     worst = (
-        f"worst ({given}): a failed, missed or absent prediction gets the metric's worst value wherever another row shows "
+        f"worst ({given}): a failed, missed or absent prediction gets the metric's worst value wherever another "
+        "row shows "
         "that the structure is there (a distance without a fixed worst: the largest value seen for that target)."
     )
     draw = f"patients ({settings.cluster})" if settings.cluster else "cases"
     rules = {
         "Missing predictions": ignore if settings.missing == "ignore" else worst,
-        "Structures that are in neither, or only in the prediction": "no value; counted (false positives) beside the mean.",
+        "Structures that are in neither, or only in the prediction": "no value; counted (false positives) "
+        "beside the mean.",
         "Average": "mean over the targets that a case has, then over cases.",
         "Spread": "SD of the population (ddof 0); quartiles by linear interpolation.",
-        "Intervals": f"95 % percentile bootstrap: {settings.replicates} replicates, {draw} drawn with replacement, replicate i "
+        "Intervals": f"95 % percentile bootstrap: {settings.replicates} replicates, {draw} drawn with "
+        "replacement, replicate i "
         f"seeded by child i of SeedSequence([{settings.seed}, stream]), so the same for any number of workers.",
-        "Rank": f"by the {settings.rank_by} (for signed metrics by its size); ties share the mean rank; tables and heat maps "
+        "Rank": f"by the {settings.rank_by} (for signed metrics by its size); ties share the mean rank; tables "
+        "and heat maps "
         "are in this order.",
-        "Pairwise tests": "one-sided Wilcoxon signed-rank for every ordered pair (zeros dropped, exact where scipy's auto "
-        f"chooses it), Holm over all ordered pairs of a metric and target, α = {ALPHA}; effect: matched-pairs rank-biserial.",
-        "Sets of cases": "summary, groups and gap: each model's own; tests: those that the pair shares; bootstrap ranks and "
+        "Pairwise tests": "one-sided Wilcoxon signed-rank for every ordered pair (zeros dropped, exact where "
+        "scipy's auto "
+        f"chooses it), Holm over all ordered pairs of a metric and target, α = {ALPHA}; effect: matched-pairs "
+        "rank-biserial.",
+        "Sets of cases": "summary, groups and gap: each model's own; tests: those that the pair shares; "
+        "bootstrap ranks and "
         "agreement of rules: those that all models share.",
     }
     if analysis.factors:
         rules["Groups"] = (
-            f"fewer than {MIN_GROUP} cases are left out; Kruskal–Wallis (effect ε²) is the gate at p ≤ {ALPHA}; then two-sided "
+            f"fewer than {MIN_GROUP} cases are left out; Kruskal–Wallis (effect ε²) is the gate at p ≤ {ALPHA}; "
+            "then two-sided "
             "Mann–Whitney U (effect Cliff's δ), Benjamini–Hochberg within metric × model × target × factor. "
             "Average algorithm: mean over models, case by case."
         )
     if analysis.inside is not None:
         rules["Gap"] = (
-            f"mean in distribution («{settings.in_distribution}») minus mean out of it; each side drawn on its own; two-sided "
+            f"mean in distribution («{settings.in_distribution}») minus mean out of it; each side drawn on its "
+            "own; two-sided "
             "Mann–Whitney p, Holm over models."
         )
     if settings.cluster:
-        rules["Clusters"] = "intervals and rank stability draw whole patients; the rank tests take cases as independent."
+        rules["Clusters"] = (
+            "intervals and rank stability draw whole patients; the rank tests take cases as independent."
+        )
     return rules

@@ -47,7 +47,9 @@ def document(
     if "gap" in analysis.frames:
         sections.append(_gap(analysis, views))
     if not single:
-        sections.append(_chart_section(analysis, views, "pairwise", "Who is significantly better than whom", "Significance"))
+        sections.append(
+            _chart_section(analysis, views, "pairwise", "Who is significantly better than whom", "Significance")
+        )
     sections.append(_chart_section(analysis, views, "boxes", "How the scores spread over cases", "Spread"))
     if analysis.factors:
         sections.append(_groups(analysis, views, specs))
@@ -68,7 +70,8 @@ def document(
     )
     if analysis.settings.select:
         subtitle += f"; cases with {analysis.settings.select}"
-    footer = f"Made with Vesalius {escape(origin['versions']['vesalius'])} on {escape(origin['time'])}. This file needs no network."
+    footer = f"Made with Vesalius {escape(origin['versions']['vesalius'])} on {escape(origin['time'])}. This "
+    "file needs no network."
     return page(title, subtitle, _hero(analysis, said), sections, controls, specs, footer)
 
 
@@ -79,7 +82,8 @@ def _number(n: int, noun: str) -> str:
 def _hero(analysis: Analysis, said: Verdict) -> str:
     points = "".join(f"<li>{escape(point)}</li>" for point in said.points)
     return (
-        f'<section class="verdict" aria-label="Verdict"><p class="headline">{escape(said.headline)}</p><ul>{points}</ul>'
+        f'<section class="verdict" aria-label="Verdict"><p '
+        f'class="headline">{escape(said.headline)}</p><ul>{points}</ul>'
         f"{_tiles(analysis, said)}</section>"
     )
 
@@ -100,13 +104,21 @@ def _tiles(analysis: Analysis, said: Verdict) -> str:
         )
         facts.append(("Significantly better than", f"{tests['significant'].sum()} of {tests.height}", "other models"))
         if rank["p_first"] is not None:
-            facts.append(("First in bootstrap draws", f"{rank['p_first']:.0%}", f"ranks {rank['rank_low']:g} – {rank['rank_high']:g}"))
+            facts.append(
+                (
+                    "First in bootstrap draws",
+                    f"{rank['p_first']:.0%}",
+                    f"ranks {rank['rank_low']:g} – {rank['rank_high']:g}",
+                )
+            )
     if "gap" in analysis.frames:
         gap = analysis.frames["gap"].filter(key).row(0, named=True)
         around = f"95 %: {show(analysis, said.metric, gap['ci_low'])} – {show(analysis, said.metric, gap['ci_high'])}"
         facts.append(("Gap, in minus out", show(analysis, said.metric, gap["gap"]), around))
     facts.append(("Cases scored", f"{row['n']:,}", f"{row['missing']} missing, {row['n_failed']} failed"))
-    tiles = "".join(f"<div><dt>{escape(a)}</dt><dd>{escape(b)}<small>{escape(c)}</small></dd></div>" for a, b, c in facts)
+    tiles = "".join(
+        f"<div><dt>{escape(a)}</dt><dd>{escape(b)}<small>{escape(c)}</small></dd></div>" for a, b, c in facts
+    )
     return f'<dl class="tiles">{tiles}</dl>'
 
 
@@ -129,10 +141,13 @@ def _leaderboard(analysis: Analysis, views: list[View]) -> Section:
 def _gap(analysis: Analysis, views: list[View]) -> Section:
     caption = captions(analysis)["gap"]
     made = {
-        _key(v): _chart("gap", v, f"Means in and out of distribution, {_key(v)}", caption(*v)) + tables.gap(analysis, *v) for v in views
+        _key(v): _chart("gap", v, f"Means in and out of distribution, {_key(v)}", caption(*v))
+        + tables.gap(analysis, *v)
+        for v in views
     }
     lead = (
-        f"In distribution: <code>{escape(analysis.settings.in_distribution or '')}</code>. The gap is the mean in minus the mean out: "
+        f"In distribution: <code>{escape(analysis.settings.in_distribution or '')}</code>. The gap is the mean "
+        "in minus the mean out: "
         "where higher is better, a positive gap is what is lost in unfamiliar hospitals."
     )
     return Section("gap", "In and out of distribution", lead, views=made, short="Gap")
@@ -141,7 +156,10 @@ def _gap(analysis: Analysis, views: list[View]) -> Section:
 def _chart_section(analysis: Analysis, views: list[View], kind: str, title: str, short: str) -> Section:
     caption = captions(analysis)[kind]
     return Section(
-        kind, title, views={_key(v): _chart(kind, v, f"{title}: {v[0]}, {v[1]}", caption(*v)) for v in views}, short=short
+        kind,
+        title,
+        views={_key(v): _chart(kind, v, f"{title}: {v[0]}, {v[1]}", caption(*v)) for v in views},
+        short=short,
     )
 
 
@@ -154,11 +172,12 @@ def _groups(analysis: Analysis, views: list[View], specs: dict[str, Any]) -> Sec
             if f"groups_{factor.name}_{metric}_{target}" not in specs:
                 parts.append(f'<p class="quiet">No group of {MIN_GROUP} cases or more.</p>')
                 continue
-            left = f" {factor.unknown} cases without a value are left out." if factor.unknown else ""
+            left = f" Cases without a value, left out: {factor.unknown}." if factor.unknown else ""
             parts.append(
                 _chart(
                     f"groups_{factor.name}", (metric, target), f"Mean by {factor.name}, {metric}, {target}",
-                    f"Mean of each group with at least {MIN_GROUP} cases; the frame marks each model's worst group.{left}",
+                    f"Mean of each group with at least {MIN_GROUP} cases; the frame marks each model's worst "
+                    f"group.{left}",
                 )
             )  # fmt: skip
             parts.append(tables.groups(analysis, metric, target, factor.name))
@@ -176,10 +195,13 @@ def _stability(analysis: Analysis, views: list[View]) -> Section:
             text = f"{row['n_shared']} cases are shared by all models: too few for a stability of the order."
         else:
             text = (
-                f"{row['n_shared']} cases are shared by all models. Kendall's τ of the bootstrap orders with the order of all of them: "
+                f"{row['n_shared']} cases are shared by all models. Kendall's τ of the bootstrap orders with "
+                "the order of all of them: "
                 f"{row['tau']:.2f} (95 %: {row['tau_low']:.2f} to {row['tau_high']:.2f})."
             )
-        made[_key(view)] = f'<p class="lead">{text}</p>' + _chart("stability", view, f"Rank stability, {_key(view)}", caption(*view))
+        made[_key(view)] = f'<p class="lead">{text}</p>' + _chart(
+            "stability", view, f"Rank stability, {_key(view)}", caption(*view)
+        )
     return Section("stability", "How stable the order is", views=made, short="Stability")
 
 
@@ -193,10 +215,13 @@ def _rules(analysis: Analysis, views: list[View]) -> Section:
         if taus.height:
             low = taus.row(0, named=True)
             text = (
-                f"Kendall's τ between two rules lies between {low['tau']:.2f} ({RULES[low['rule_a']]}, {RULES[low['rule_b']]}) and "
+                f"Kendall's τ between two rules lies between {low['tau']:.2f} ({RULES[low['rule_a']]}, "
+                f"{RULES[low['rule_b']]}) and "
                 f"{taus['tau'][-1]:.2f}."
             )
-        made[_key(view)] = f'<p class="lead">{escape(text)}</p>' + _chart("rules", view, f"Ranks by rule, {_key(view)}", caption(*view))
+        made[_key(view)] = f'<p class="lead">{escape(text)}</p>' + _chart(
+            "rules", view, f"Ranks by rule, {_key(view)}", caption(*view)
+        )
     return Section("rules", "Whether other ranking rules agree", views=made, short="Rules")
 
 
@@ -204,7 +229,8 @@ def _pictures(analysis: Analysis, said: Verdict, shown: list[WorstCase], notes: 
     title = analysis.cubes[said.metric].metric.title
     rows = [
         Strip(
-            f"<strong>{escape(item.model)}</strong> · {escape(item.case)} · {escape(item.target)}: {title} {escape(item.score)}",
+            f"<strong>{escape(item.model)}</strong> · {escape(item.case)} · {escape(item.target)}: {title} "
+            f"{escape(item.score)}",
             item.panels, f"{item.target} of {item.case} by {item.model}",
         )
         for item in shown
@@ -218,7 +244,9 @@ def _pictures(analysis: Analysis, said: Verdict, shown: list[WorstCase], notes: 
 def _flags(analysis: Analysis) -> Section:
     notes = "".join(f"<li>{escape(note)}</li>" for note in analysis.notes)
     html = f'<ul class="notes">{notes}</ul>' if notes else ""
-    html += tables.flags(analysis.flags) if analysis.flags.height else "<p>No row failed, and none carries a reason.</p>"
+    html += (
+        tables.flags(analysis.flags) if analysis.flags.height else "<p>No row failed, and none carries a reason.</p>"
+    )
     return Section("flags", "Flags and notes", html=html, short="Flags")
 
 
@@ -227,7 +255,8 @@ def _provenance(analysis: Analysis, origin: dict[str, Any]) -> Section:
     for source in origin["inputs"]:
         size = f", {source['files']} files, {source['rows']:,} rows" if "files" in source else ""
         facts.append((
-            "Input", f"<code>{escape(source['path'])}</code> ({escape(source['layout'])}{size})<br>SHA-256 <code>{source['sha256']}</code>"
+            "Input", f"<code>{escape(source['path'])}</code> ({escape(source['layout'])}{size})<br>SHA-256 "
+            f"<code>{source['sha256']}</code>"
         ))  # fmt: skip
     settings = ", ".join(f"{name} = {value}" for name, value in origin["settings"].items())
     versions = ", ".join(f"{name} {version}" for name, version in origin["versions"].items())
@@ -240,7 +269,9 @@ def _provenance(analysis: Analysis, origin: dict[str, Any]) -> Section:
     metrics = []
     for cube in analysis.cubes.values():
         m = cube.metric
-        better = {"higher": "higher is better", "lower": "lower is better", "zero": "nearer to zero is better"}[m.better]
+        better = {"higher": "higher is better", "lower": "lower is better", "zero": "nearer to zero is better"}[
+            m.better
+        ]
         metrics.append((m.title, escape(f"{m.definition} Unit: {m.unit or 'fraction'}; {better}.")))
     html = "".join(
         f'<h3>{title}</h3><div class="card">{_facts(items)}</div>'

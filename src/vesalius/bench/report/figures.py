@@ -25,7 +25,10 @@ def draw(analysis: Analysis, metric: str, target: str) -> dict[str, tuple[str, d
     what = f"{analysis.cubes[metric].metric.title}, {target}"
     several = len(analysis.models) > 1
     made: dict[str, tuple[str, dict[str, Any]]] = {
-        "leaderboard": (f"{what}: {analysis.settings.rank_by} with 95 % interval", _leaderboard(analysis, metric, target)),
+        "leaderboard": (
+            f"{what}: {analysis.settings.rank_by} with 95 % interval",
+            _leaderboard(analysis, metric, target),
+        ),
         "boxes": (f"{what}: distribution over cases", _boxes(analysis, metric, target)),
     }
     if several:
@@ -71,7 +74,9 @@ def _format(metric: Metric) -> str:
 
 
 def _numbers(metric: Metric, *fields: tuple[str, str]) -> list[alt.Tooltip]:
-    return [alt.Tooltip(f"{name}:Q", title=title, format=".3f" if not metric.unit else ",.2f") for name, title in fields]
+    return [
+        alt.Tooltip(f"{name}:Q", title=title, format=".3f" if not metric.unit else ",.2f") for name, title in fields
+    ]
 
 
 def _leaderboard(analysis: Analysis, metric: str, target: str) -> dict[str, Any]:
@@ -80,7 +85,7 @@ def _leaderboard(analysis: Analysis, metric: str, target: str) -> dict[str, Any]
     low, high = ("ci_low", "ci_high") if by == "mean" else ("median_ci_low", "median_ci_high")
     data = _data(_rows(analysis.frames["summary"], metric, target), "model", by, low, high, "n", "missing")
     x = alt.X(f"{low}:Q", title=f"{by} {_axis(which)}", scale=alt.Scale(zero=False))
-    tip = ["model:N", *_numbers(which, (by, by), (low, "from"), (high, "to")), "n:Q", "missing:Q"]
+    tip: list[Any] = ["model:N", *_numbers(which, (by, by), (low, "from"), (high, "to")), "n:Q", "missing:Q"]
     base = alt.Chart(data, width=FIGURE_WIDTH, height=_height(len(order))).encode(y=_models(order), tooltip=tip)
     return specification(
         base.mark_rule(style="muted", strokeWidth=2).encode(x=x, x2=f"{high}:Q")
@@ -95,18 +100,31 @@ def _boxes(analysis: Analysis, metric: str, target: str) -> dict[str, Any]:
     for model, values in zip(cube.models, cube.values[:, :, t], strict=True):
         seen = values[~np.isnan(values)]
         if len(seen):
-            quantiles = dict(zip(("q05", "q25", "q50", "q75", "q95"), np.percentile(seen, [5, 25, 50, 75, 95]).tolist(), strict=True))
+            quantiles = dict(
+                zip(("q05", "q25", "q50", "q75", "q95"), np.percentile(seen, [5, 25, 50, 75, 95]).tolist(), strict=True)
+            )
             rows.append({"model": model, "n": len(seen), "mean": float(seen.mean())} | quantiles)
-    data = _data(pl.DataFrame(rows), "model", "n", "mean", "q05", "q25", "q50", "q75", "q95") if rows else alt.InlineData(values=[])
-    names = [("q05", "5 %"), ("q25", "lower quartile"), ("q50", "median"), ("q75", "upper quartile"), ("q95", "95 %"), ("mean", "mean")]
+    data = (
+        _data(pl.DataFrame(rows), "model", "n", "mean", "q05", "q25", "q50", "q75", "q95")
+        if rows
+        else alt.InlineData(values=[])
+    )
+    names = [
+        ("q05", "5 %"),
+        ("q25", "lower quartile"),
+        ("q50", "median"),
+        ("q75", "upper quartile"),
+        ("q95", "95 %"),
+        ("mean", "mean"),
+    ]
     base = alt.Chart(data, width=FIGURE_WIDTH, height=_height(len(order))).encode(
         y=_models(order), tooltip=["model:N", "n:Q", *_numbers(cube.metric, *names)]
     )
     x = alt.X("q05:Q", title=_axis(cube.metric), scale=alt.Scale(zero=False, nice=True))
     return specification(
         base.mark_rule(style="muted", strokeWidth=1.5).encode(x=x, x2="q95:Q")
-        + base.mark_bar(style="accent", height=12, opacity=0.35, stroke=None).encode(x="q25:Q", x2="q75:Q")
-        + base.mark_tick(style="ink", thickness=2.5, height=14, stroke=None).encode(x="q50:Q")
+        + base.mark_bar(style="accent", height=12, opacity=0.35).encode(x="q25:Q", x2="q75:Q")
+        + base.mark_tick(style="ink", thickness=2.5, height=14).encode(x="q50:Q")
         + base.mark_point(style="contrast", shape="diamond", filled=True, size=45, opacity=1).encode(x="mean:Q")
     )
 
@@ -117,28 +135,34 @@ def _pairwise(analysis: Analysis, metric: str, target: str) -> dict[str, Any]:
     rows = _rows(analysis.frames["pairwise"], metric, target).with_columns(
         column=pl.col("worse").replace_strict(place, return_dtype=pl.Int64),
         shade=pl.when("significant").then(pl.col("effect")).otherwise(0.0),
-        verdict=pl.when("significant").then(pl.lit("significantly better than")).otherwise(pl.lit("not significantly better than")),
+        verdict=pl.when("significant")
+        .then(pl.lit("significantly better than"))
+        .otherwise(pl.lit("not significantly better than")),
         # Small p-values need their exponent; the page keeps five digits.
         model="better",
     )
     data = _data(rows, "model", "worse", "column", "shade", "verdict", "effect", "n", "p_holm", "significant")
-    tip = [
-        alt.Tooltip("model:N", title="model"), alt.Tooltip("verdict:N", title="is"), alt.Tooltip("worse:N", title="model "),
+    tip: list[Any] = [
+        alt.Tooltip("model:N", title="model"), alt.Tooltip("verdict:N", title="is"),
+        alt.Tooltip("worse:N", title="model "),
         alt.Tooltip("p_holm:Q", title="p (Holm)", format=".2g"), alt.Tooltip("effect:Q", title="effect", format="+.2f"),
         alt.Tooltip("n:Q", title="shared cases"),
     ]  # fmt: skip
-    labels = alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False, title="worse model, by its place in the order")
+    labels = alt.Axis(orient="top", domain=False, ticks=False, title="worse model, by its place in the order")
     x = alt.X("column:O", axis=labels)
     # The place before the name ties rows to the numbers of the columns.
     numbered = {model: f"{i}  {model}" for model, i in place.items()}
     data.values = [row | {"row": numbered[row["model"]]} for row in data.values]
     y = alt.Y("row:N", sort=[numbered[model] for model in order], title=None)
     base = alt.Chart(data, width=FIGURE_WIDTH, height=_height(len(order))).encode(x=x, y=y, tooltip=tip)
-    colour = alt.Color("shade:Q", title="effect", scale=alt.Scale(domain=[0, 1], clamp=True), legend=alt.Legend(tickCount=2))
+    colour = alt.Color(
+        "shade:Q", title="effect", scale=alt.Scale(domain=[0, 1], clamp=True), legend=alt.Legend(tickCount=2)
+    )
     return specification(
         base.mark_rect().encode(color=colour)
-        + base.transform_filter("datum.significant").mark_text(text="●", style="cell"),
-        columns=len(order),
+        + base.transform_filter("datum.significant").mark_text(text="●", style="value"),
+        columns=[str(i) for i in place.values()],
+        cell=1,
     )
 
 
@@ -146,22 +170,28 @@ def _stability(analysis: Analysis, metric: str, target: str) -> dict[str, Any]:
     order = analysis.order(metric, target)
     number = len(order)
     height = _height(number)
-    x = alt.X("place:Q", title="rank on the shared cases", scale=alt.Scale(domain=[0.5, number + 0.5], nice=False), axis=alt.Axis(
+    x = alt.X("place:Q", title="rank on the shared cases",
+        scale=alt.Scale(domain=[0.5, number + 0.5], nice=False), axis=alt.Axis(
         values=list(range(1, number + 1)), format="d", grid=False))  # fmt: skip
     blobs = alt.Chart(_data(_rows(analysis.frames["places"], metric, target), "model", "place", "share")).mark_point(
-        style="accent", filled=True, shape="circle", opacity=0.55, stroke=None
+        style="accent", filled=True, shape="circle", opacity=0.55
     )
-    size = alt.Size("share:Q", title="share of replicates", scale=alt.Scale(domain=[0, 1], range=[4, 380]), legend=alt.Legend(
+    size = alt.Size("share:Q", title="share of replicates",
+        scale=alt.Scale(domain=[0, 1], range=[4, 380]), legend=alt.Legend(
         values=[0.1, 0.5, 1], format=".0%"))  # fmt: skip
     ranks = _rows(analysis.frames["ranking"], metric, target).drop_nulls("rank_low")
     spans = alt.Chart(_data(ranks, "model", "rank_low", "rank_high", "rank_shared", "p_first"))
-    tip = [
+    tip: list[Any] = [
         "model:N", alt.Tooltip("rank_shared:Q", title="rank"), alt.Tooltip("rank_low:Q", title="from"),
         alt.Tooltip("rank_high:Q", title="to"), alt.Tooltip("p_first:Q", title="P(first)", format=".0%"),
     ]  # fmt: skip
     chart = (
-        spans.mark_rule(style="muted", strokeWidth=2).encode(y=_models(order), x="rank_low:Q", x2="rank_high:Q", tooltip=tip)
-        + blobs.encode(x=x, y=_models(order), size=size, tooltip=["model:N", "place:Q", alt.Tooltip("share:Q", format=".1%")])
+        spans.mark_rule(style="muted", strokeWidth=2).encode(
+            y=_models(order), x="rank_low:Q", x2="rank_high:Q", tooltip=tip
+        )
+        + blobs.encode(
+            x=x, y=_models(order), size=size, tooltip=["model:N", "place:Q", alt.Tooltip("share:Q", format=".1%")]
+        )
         + spans.mark_point(style="ink", shape="cross", filled=True, size=42, opacity=1, angle=45).encode(
             y=_models(order), x="rank_shared:Q", tooltip=tip
         )
@@ -171,17 +201,26 @@ def _stability(analysis: Analysis, metric: str, target: str) -> dict[str, Any]:
 
 def _rules(analysis: Analysis, metric: str, target: str) -> dict[str, Any]:
     order = analysis.order(metric, target)
-    rows = _rows(analysis.frames["rules"], metric, target).unpivot(list(RULES), index="model", variable_name="rule", value_name="rank")
+    rows = _rows(analysis.frames["rules"], metric, target).unpivot(
+        list(RULES), index="model", variable_name="rule", value_name="rank"
+    )
     titles = {"mean": "mean", "median": "median", "case_ranks": "case ranks", "wins": "wins"}
     rows = rows.with_columns(pl.col("rule").replace_strict(titles)).drop_nulls("rank")
     base = alt.Chart(_data(rows, "model", "rule", "rank"), width=FIGURE_WIDTH, height=_height(len(order))).encode(
-        x=alt.X("rule:N", sort=list(titles.values()), title=None, axis=alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False)),
+        x=alt.X(
+            "rule:N",
+            sort=list(titles.values()),
+            title=None,
+            axis=alt.Axis(orient="top", domain=False, ticks=False),
+        ),
         y=_models(order),
         tooltip=["model:N", "rule:N", "rank:Q"],
     )
     colour = alt.Color("rank:Q", legend=None, scale=alt.Scale(reverse=True))
     return specification(
-        base.mark_rect().encode(color=colour) + base.mark_text(style="cell").encode(text=alt.Text("rank:Q", format="~g")), columns=4
+        base.mark_rect().encode(color=colour)
+        + base.mark_text(style="value").encode(text=alt.Text("rank:Q", format="~g")),
+        columns=list(titles.values()),
     )
 
 
@@ -191,20 +230,26 @@ def _groups(analysis: Analysis, metric: str, target: str, factor: str) -> dict[s
     if rows.is_empty():
         return None
     order = [*analysis.order(metric, target), AVERAGE_MODEL]
-    levels = [level for level in next(f for f in analysis.factors if f.name == factor).levels if level in set(rows["group"])]
-    tip = ["model:N", alt.Tooltip("group:N", title=factor), *_numbers(which, ("mean", "mean"), ("median", "median")), "n:Q"]
-    angle = 0 if sum(map(len, levels)) < 50 else -35
+    levels = [
+        level for level in next(f for f in analysis.factors if f.name == factor).levels if level in set(rows["group"])
+    ]
+    tip: list[Any] = [
+        "model:N",
+        alt.Tooltip("group:N", title=factor),
+        *_numbers(which, ("mean", "mean"), ("median", "median")),
+        "n:Q",
+    ]
     x = alt.X("group:N", sort=levels, title=factor, axis=alt.Axis(
-        orient="top", labelAngle=angle, domain=False, ticks=False, labelLimit=110))  # fmt: skip
+        orient="top", domain=False, ticks=False, labelLimit=110))  # fmt: skip
     base = alt.Chart(
         _data(rows, "model", "group", "mean", "median", "n", "worst"), width=FIGURE_WIDTH, height=_height(len(order))
     ).encode(x=x, y=_models(order), tooltip=tip)
     colour = alt.Color("mean:Q", title=f"mean {_axis(which)}", scale=alt.Scale(zero=False, nice=False))
     return specification(
         base.mark_rect().encode(color=colour)
-        + base.transform_filter("datum.worst").mark_rect(style="frame")
-        + base.mark_text(style="cell").encode(text=alt.Text("mean:Q", format=_format(which))),
-        columns=len(levels),
+        + base.transform_filter("datum.worst").mark_rect(style="contrast", filled=False, strokeWidth=2)
+        + base.mark_text(style="value").encode(text=alt.Text("mean:Q", format=_format(which))),
+        columns=levels,
     )
 
 
@@ -213,27 +258,36 @@ def _gap(analysis: Analysis, metric: str, target: str) -> dict[str, Any]:
     rows = _rows(analysis.frames["gap"], metric, target)
     data = _data(rows, "model", "mean_in", "mean_out", "gap", "ci_low", "ci_high", "n_in", "n_out")
     fields = [("mean_in", "in"), ("mean_out", "out"), ("gap", "gap"), ("ci_low", "from"), ("ci_high", "to")]
-    tip = ["model:N", *_numbers(which, *fields), "n_in:Q", "n_out:Q"]
+    tip: list[Any] = ["model:N", *_numbers(which, *fields), "n_in:Q", "n_out:Q"]
     base = alt.Chart(data, width=FIGURE_WIDTH, height=_height(len(order))).encode(y=_models(order), tooltip=tip)
     x = alt.X("mean_in:Q", title=f"mean {_axis(which)}", scale=alt.Scale(zero=False))
     return specification(
         base.mark_rule(style="muted", strokeWidth=2).encode(x=x, x2="mean_out:Q")
         + base.mark_point(style="accent", filled=True, size=80, opacity=1).encode(x="mean_in:Q")
-        + base.mark_point(style="open", shape="diamond", size=80, opacity=1).encode(x="mean_out:Q")
+        + base.mark_point(style="contrast", shape="diamond", filled=True, size=90, opacity=1).encode(x="mean_out:Q")
     )
 
 
 def captions(analysis: Analysis) -> dict[str, Callable[[str, str], str]]:
     """What each chart shows, in a sentence for its caption (metric, target → text)."""
     return {
-        "boxes": lambda m, t: "Box: quartiles; bar in it: median; whiskers: 5th to 95th percentile; diamond: mean. "
-        f"{analysis.cubes[m].metric.title} of {t}, each model's own cases, models in rank order.",
-        "pairwise": lambda m, t: "A dot marks a pair in which the row's model is significantly better than the column's "
-        "(one-sided Wilcoxon, Holm over all pairs, α = 0.05), on the cases that the pair shares; the deeper the blue, the larger the "
-        f"effect. Models in rank order by {analysis.settings.rank_by}.",
-        "stability": lambda m, t: "Area of a disc: share of bootstrap replicates in which the model took that rank; line: 95 % interval; "
-        "cross: rank on all cases that every model has.",
-        "rules": lambda m, t: "Rank by the mean, by the median, by the mean of ranks within each case (all on shared cases), and by the "
-        "number of significant wins.",
-        "gap": lambda m, t: "Filled disc: mean in distribution; open diamond: out of distribution. Each model's own cases.",
+        "boxes": lambda m, t: (
+            "Box: quartiles; bar in it: median; whiskers: 5th to 95th percentile; diamond: mean. "
+            f"{analysis.cubes[m].metric.title} of {t}, each model's own cases, models in rank order."
+        ),
+        "pairwise": lambda m, t: (
+            "A dot marks a pair in which the row's model is significantly better than the column's "
+            "(one-sided Wilcoxon, Holm over all pairs, α = 0.05), on the cases that the pair shares; the deeper "
+            "the blue, the larger the "
+            f"effect. Models in rank order by {analysis.settings.rank_by}."
+        ),
+        "stability": lambda m, t: (
+            "Area of a disc: share of bootstrap replicates in which the model took that rank; line: 95 % interval; "
+            "cross: rank on all cases that every model has."
+        ),
+        "rules": lambda m, t: (
+            "Rank by the mean, by the median, by the mean of ranks within each case (all on shared cases), and by the "
+            "number of significant wins."
+        ),
+        "gap": lambda m, t: "Disc: mean in distribution; diamond: out of distribution. Each model's own cases.",
     }

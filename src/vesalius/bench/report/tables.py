@@ -31,10 +31,14 @@ def leaderboard(analysis: Analysis, metric: str, target: str) -> str:
     unit = analysis.cubes[metric].metric.unit
     measured = f"mean ({unit})" if unit else "mean"
     columns = [
-        ("model", "text"), ("rank", "number"), (measured, "number"), ("95 % interval", "number"), (f"interval of the {by}", "text"),
-        ("SD", "number"), ("median", "number"), ("IQR", "number"), ("rank 95 %", "number"), ("P(first)", "text"), ("wins", "number"),
-        ("n", "number"), ("missing", "number"), ("missed", "number"), ("false positive", "number"), ("failed", "number"),
+        ("model", "text"), ("rank", "number"), (measured, "number"), ("95 % interval", "number"),
+        (f"{by} on one scale", "text"),
+        ("n", "number"), ("missing", "number"), ("missed", "number"), ("false pos.", "number"), ("failed", "number"),
+        ("median", "number"), ("IQR", "number"), ("SD", "number"), ("rank 95 %", "number"),
+        ("P(first)", "number"), ("wins", "number"),
     ]  # fmt: skip
+    if not analysis.has_statuses:  # a plain table cannot tell a miss from a poor score
+        columns = [column for column in columns if column[0] not in ("missed", "false pos.", "failed")]
     if len(analysis.models) == 1:
         columns = [column for column in columns if column[0] not in ("rank 95 %", "P(first)", "wins")]
     body = []
@@ -44,7 +48,7 @@ def leaderboard(analysis: Analysis, metric: str, target: str) -> str:
             "rank": _number(row["rank"], "g"),
             measured: _value(row["mean"], unit),
             "95 % interval": (_range(row["ci_low"], row["ci_high"], unit), row["ci_low"]),
-            f"interval of the {by}": (_interval(row[low], row[by], row[high], span), row[by]),
+            f"{by} on one scale": (_interval(row[low], row[by], row[high], span), row[by]),
             "SD": _value(row["sd"], unit),
             "median": _value(row["median"], unit),
             "IQR": (_range(row["q1"], row["q3"], unit), _minus(row["q3"], row["q1"])),
@@ -54,11 +58,13 @@ def leaderboard(analysis: Analysis, metric: str, target: str) -> str:
             "n": _number(row["n"], "d"),
             "missing": _warn(row["missing"]),
             "missed": _warn(row["n_missed"]),
-            "false positive": _warn(row["n_false_positive"]),
+            "false pos.": _warn(row["n_false_positive"]),
             "failed": _warn(row["n_failed"]),
         }
         body.append([cells[name] for name, _ in columns])
-    return table(columns, body, f"Leaderboard: {analysis.cubes[metric].metric.title}, {target}; each model on its own cases")
+    return table(
+        columns, body, f"Leaderboard: {analysis.cubes[metric].metric.title}, {target}; each model on its own cases"
+    )
 
 
 def _wins(analysis: Analysis, where: pl.Expr) -> pl.DataFrame:
@@ -71,19 +77,23 @@ def gap(analysis: Analysis, metric: str, target: str) -> str:
     where = (pl.col("metric") == metric) & (pl.col("target") == target)
     unit = analysis.cubes[metric].metric.unit
     columns = [
-        ("model", "text"), ("in", "number"), ("out", "number"), ("gap", "number"), ("95 % interval", "number"), ("p", "number"),
+        ("model", "text"), ("in", "number"), ("out", "number"), ("gap", "number"),
+        ("95 % interval", "number"), ("p", "number"),
         ("p (Holm)", "number"), ("effect δ", "number"), ("n in", "number"), ("n out", "number"),
     ]  # fmt: skip
     rows = {row["model"]: row for row in analysis.frames["gap"].filter(where).iter_rows(named=True)}
     body = [
         [
-            (escape(model), model), _value(row["mean_in"], unit), _value(row["mean_out"], unit), _value(row["gap"], unit, sign=True),
+            (escape(model), model), _value(row["mean_in"], unit), _value(row["mean_out"], unit),
+            _value(row["gap"], unit, sign=True),
             (_range(row["ci_low"], row["ci_high"], unit), row["ci_low"]), _p(row["p"]), _p(row["p_holm"]),
             _number(row["effect"], "+.2f"), _number(row["n_in"], "d"), _number(row["n_out"], "d"),
         ]
         for model in analysis.order(metric, target) if (row := rows.get(model))
     ]  # fmt: skip
-    return table(columns, body, f"Gap = mean in − mean out of distribution: {analysis.cubes[metric].metric.title}, {target}")
+    return table(
+        columns, body, f"Gap = mean in − mean out of distribution: {analysis.cubes[metric].metric.title}, {target}"
+    )
 
 
 def groups(analysis: Analysis, metric: str, target: str, factor: str) -> str:
@@ -92,7 +102,8 @@ def groups(analysis: Analysis, metric: str, target: str, factor: str) -> str:
     which = analysis.cubes[metric].metric
     means, tests = analysis.frames["group_means"].filter(where), analysis.frames["groups"].filter(where)
     columns = [
-        ("model", "text"), ("worst group", "text"), ("mean there", "number"), ("n there", "number"), ("best group", "text"),
+        ("model", "text"), ("worst group", "text"), ("mean there", "number"), ("n there", "number"),
+        ("best group", "text"),
         ("mean there ", "number"), ("difference", "number"), ("Kruskal–Wallis p", "number"), ("effect ε²", "number"),
         ("significant pairs", "number"),
     ]  # fmt: skip
@@ -109,10 +120,12 @@ def groups(analysis: Analysis, metric: str, target: str, factor: str) -> str:
         pairs = theirs.filter(pl.col("test") == "mann_whitney")
         low = worst.row(0, named=True)
         body.append([
-            (escape(model), model), (escape(low["group"]), low["group"]), _value(low["mean"], which.unit), _number(low["n"], "d"),
+            (escape(model), model), (escape(low["group"]), low["group"]),
+            _value(low["mean"], which.unit), _number(low["n"], "d"),
             (escape(best["group"]), best["group"]), _value(best["mean"], which.unit),
             _value(low["mean"] - best["mean"], which.unit, sign=True), _p(gate["p"]), _number(gate["effect"], ".3f"),
-            (f"{pairs['significant'].sum()} of {pairs.height}" if pairs.height else "–", int(pairs["significant"].sum())),
+            (f"{pairs['significant'].sum()} of "
+            f"{pairs.height}" if pairs.height else "–", int(pairs["significant"].sum())),
         ])  # fmt: skip
     return table(columns, body, f"Worst and best group by {factor}: {which.title}, {target}") if body else ""
 
@@ -121,7 +134,10 @@ def flags(frame: pl.DataFrame, most: int = 200) -> str:
     """Rows that failed or carry a reason, alike rows of one case and model together."""
     together = (
         frame.group_by("model", "case", "status", "reason", maintain_order=True)
-        .agg(pl.col("metric").unique(maintain_order=True).str.join(", "), pl.col("target").unique(maintain_order=True).str.join(", "))
+        .agg(
+            pl.col("metric").unique(maintain_order=True).str.join(", "),
+            pl.col("target").unique(maintain_order=True).str.join(", "),
+        )
         .select("model", "case", "status", "reason", "target", "metric")
     )
     columns = [(name, "text") for name in together.columns]
@@ -133,9 +149,8 @@ def flags(frame: pl.DataFrame, most: int = 200) -> str:
 def _text(value: float | None, unit: str, sign: bool = False) -> str:
     if value is None:
         return "–"
-    plus = "+" if sign else ""
     digits = {"": ".3f", "rank": "g", "count": ".1f"}.get(unit, ".2f")
-    return format(value, plus + digits)
+    return format(value, ("+" if sign else "") + digits).replace("-", "−")
 
 
 def _value(value: float | None, unit: str, sign: bool = False) -> Cell:
@@ -143,11 +158,15 @@ def _value(value: float | None, unit: str, sign: bool = False) -> Cell:
 
 
 def _range(low: float | None, high: float | None, unit: str) -> str:
-    return "–" if low is None else f"{_text(low, unit)} – {_text(high, unit)}"
+    if low is None:
+        return "–"
+    if unit == "rank" and low == high:
+        return _text(low, unit)
+    return f"{_text(low, unit)} {'–' if low >= 0 else 'to'} {_text(high, unit)}"
 
 
 def _number(value: float | None, spec: str) -> Cell:
-    return ("–" if value is None else format(value, spec), value)
+    return ("–" if value is None else format(value, spec).replace("-", "−"), value)
 
 
 def _warn(value: int) -> Cell:
@@ -155,9 +174,7 @@ def _warn(value: int) -> Cell:
 
 
 def _share(value: float | None) -> Cell:
-    if value is None:
-        return "–", None
-    return f'<span class="bar" style="width:{round(60 * value)}px"></span>{value:.0%}', value
+    return ("–" if value is None else f"{value:.0%}", value)
 
 
 def _p(value: float | None) -> Cell:
@@ -185,8 +202,7 @@ def _interval(low: float | None, middle: float | None, high: float | None, span:
     width = (span[1] - span[0]) or 1.0
     a, m, b = (6 + 138 * (value - span[0]) / width for value in (low, middle, high))
     return (
-        '<svg class="interval" viewBox="0 0 150 16" aria-hidden="true"><line class="grid" x1="0" x2="150" y1="8" y2="8"/>'
+        '<svg class="interval" viewBox="0 0 150 16" aria-hidden="true"><line class="grid" x1="0" x2="150" '
+        'y1="8" y2="8"/>'
         f'<line x1="{a:.1f}" x2="{b:.1f}" y1="8" y2="8"/><circle cx="{m:.1f}" cy="8" r="4"/></svg>'
     )
-
-

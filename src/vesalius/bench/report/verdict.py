@@ -9,6 +9,7 @@ import polars as pl
 
 from vesalius.bench.report.analysis import Analysis
 from vesalius.bench.stats.groups import AVERAGE_MODEL
+from vesalius.bench.stats.pairwise import ALPHA
 from vesalius.bench.stats.table import AVERAGE
 
 
@@ -47,7 +48,7 @@ def show(analysis: Analysis, metric: str, value: float | None) -> str:
     if value is None:
         return "–"
     unit = analysis.cubes[metric].metric.unit
-    return f"{value:.3f}" if not unit else f"{value:.2f} {unit}"
+    return (f"{value:.3f}" if not unit else f"{value:.2f} {unit}").replace("-", "−")
 
 
 def p_value(p: float | None) -> str:
@@ -104,7 +105,10 @@ def _lead(analysis: Analysis, metric: str, target: str, leader: str) -> list[str
     by = analysis.settings.rank_by
     low, high = ("ci_low", "ci_high") if by == "mean" else ("median_ci_low", "median_ci_high")
     order = analysis.order(metric, target)
-    rows = {row["model"]: row for row in _rows(analysis.frames["summary"], metric=metric, target=target).iter_rows(named=True)}
+    rows = {
+        row["model"]: row
+        for row in _rows(analysis.frames["summary"], metric=metric, target=target).iter_rows(named=True)
+    }
     ours = rows[leader]
 
     def say(row: dict) -> str:
@@ -133,13 +137,14 @@ def _stability(analysis: Analysis, metric: str, target: str, leader: str) -> lis
     ranks = ranks.sort("p_first", "model", descending=[True, False])
     first, share = ranks["model"][0], ranks["p_first"][0]
     ours = _rows(ranks, model=leader)
-    text = f"Drawn anew {analysis.settings.replicates:,} times from the {ranks['n_shared'][0]} cases that all models share, "
+    text = f"Drawn anew {analysis.settings.replicates:,} times from the {ranks['n_shared'][0]} cases that all "
+    "models share, "
     if first == leader or not ours.height:
         text += f"{first} ranks first in {share:.0%} of the draws"
     else:
         text += f"{first} ranks first in {share:.0%} of the draws and {leader} in {ours['p_first'][0]:.0%}"
     tau = _rows(analysis.frames["stability"], metric=metric, target=target)["tau"][0]
-    text += "" if tau is None else f"; the whole order is kept with Kendall's τ = {tau:.2f}"
+    text += "" if tau is None else f"; the whole order is kept with Kendall's τ = {tau:.2f}"
     points = [text + "."]
     if ours.height and ours["rank_shared"][0] > ours["rank"][0]:
         points.append(
@@ -153,7 +158,11 @@ def _weak_target(analysis: Analysis, metric: str, leader: str) -> list[str]:
     cube = analysis.cubes[metric]
     if len(cube.targets) < 3:
         return []
-    rows = _rows(analysis.frames["summary"], metric=metric, model=leader).filter(pl.col("target") != AVERAGE).drop_nulls("mean")
+    rows = (
+        _rows(analysis.frames["summary"], metric=metric, model=leader)
+        .filter(pl.col("target") != AVERAGE)
+        .drop_nulls("mean")
+    )
     if rows.height < 2:
         return []
     quality = cube.metric.quality(rows["mean"].to_numpy())
@@ -176,16 +185,18 @@ def _groups(analysis: Analysis, metric: str, target: str, leader: str) -> list[s
         quality = analysis.cubes[metric].metric.quality(others["mean"].to_numpy())
         best = others.row(int(quality.argmax()), named=True)
         tests = _rows(analysis.frames["groups"], metric=metric, target=target, factor=factor.name, model=leader)
-        found = tests.filter(
-            (pl.col("test") == "mann_whitney") & pl.col("significant")
-            & pl.concat_list("group_a", "group_b").list.set_difference([worst["group"][0], best["group"]]).list.len().eq(0)
-        )  # fmt: skip
-        sure = "a significant difference" if found.height else "not a significant difference"
+        tests = tests.filter((pl.col("test") == "mann_whitney") & pl.col("significant"))
+        extremes = {worst["group"][0], best["group"]}
+        found = any(extremes == {a, b} for a, b in tests.select("group_a", "group_b").iter_rows())
+        sure = "a significant difference" if found else "no significant difference"
         everyone = _rows(rows, model=AVERAGE_MODEL).filter("worst")["group"]
-        also = " All models together are worst there too." if everyone.len() and everyone[0] == worst["group"][0] else ""
+        also = (
+            " All models together are worst there too." if everyone.len() and everyone[0] == worst["group"][0] else ""
+        )
         points.append(
             f"By {factor.name} it is worst for {worst['group'][0]} ({show(analysis, metric, worst['mean'][0])}, "
-            f"{worst['n'][0]} cases) and best for {best['group']} ({show(analysis, metric, best['mean'])}, {best['n']} cases): "
+            f"{worst['n'][0]} cases) and best for {best['group']} ({show(analysis, metric, best['mean'])}, "
+            f"{best['n']} cases): "
             f"{sure}.{also}"
         )
     return points
@@ -197,20 +208,33 @@ def _gap(analysis: Analysis, metric: str, target: str, leader: str) -> list[str]
     rows = _rows(analysis.frames["gap"], metric=metric, target=target).drop_nulls("gap")
     points = []
     for row in _rows(rows, model=leader).iter_rows(named=True):
-        loss = analysis.cubes[metric].metric.better == "higher"
-        sure = row["ci_low"] is not None and (row["ci_low"] > 0 or row["ci_high"] < 0)
-        worse = (row["gap"] > 0) == loss
-        verb = ("loses" if worse else "gains") if sure else "shows no certain change"
-        points.append(
-            f"Out of distribution {leader} {verb}: {show(analysis, metric, row['mean_in'])} in ({row['n_in']} cases), "
-            f"{show(analysis, metric, row['mean_out'])} out ({row['n_out']}); gap {show(analysis, metric, row['gap'])} "
-            f"(95 % interval {show(analysis, metric, row['ci_low'])} to {show(analysis, metric, row['ci_high'])})."
+        sides = (
+            f"{show(analysis, metric, row['mean_in'])} in ({row['n_in']} cases), "
+            f"{show(analysis, metric, row['mean_out'])} out "
+            f"({row['n_out']}); gap {show(analysis, metric, row['gap'])} (95 % interval "
+            f"{show(analysis, metric, row['ci_low'])} "
+            f"to {show(analysis, metric, row['ci_high'])}; Mann–Whitney {p_value(row['p'])})"
         )
+        points.append(f"Out of distribution {leader} {_change(analysis, metric, row)}: {sides}.")
     if rows.height > 1:
         quality = analysis.cubes[metric].metric.quality(rows["mean_out"].to_numpy())
         best = rows.row(int(quality.argmax()), named=True)
-        points.append(f"Out of distribution the best mean is {best['model']}'s: {show(analysis, metric, best['mean_out'])}.")
+        points.append(
+            f"Out of distribution the best mean is {best['model']}'s: {show(analysis, metric, best['mean_out'])}."
+        )
     return points
+
+
+def _change(analysis: Analysis, metric: str, row: dict) -> str:
+    """What the gap of one model amounts to: certain only where interval and test say so."""
+    by_interval = row["ci_low"] is not None and (row["ci_low"] > 0 or row["ci_high"] < 0)
+    by_test = row["p"] is not None and row["p"] < ALPHA
+    if not by_interval and not by_test:
+        return "shows no certain change"
+    loses = (row["gap"] > 0) == (analysis.cubes[metric].metric.better == "higher")
+    if by_interval and by_test:
+        return "is worse" if loses else "is better"
+    return f"may be {'worse' if loses else 'better'} (interval and test do not agree)"
 
 
 def _other_metrics(analysis: Analysis, metric: str, leader: str) -> list[str]:
@@ -242,7 +266,8 @@ def _missing(analysis: Analysis) -> list[str]:
     false = int(cube.count("hallucinated")[:, -1].sum())
     if failed or missed or false:
         points.append(
-            f"Of all structures, {missed} were missed, {false} predicted where there is none, and {failed} belong to failed predictions."
+            f"Of all structures, {missed} were missed, {false} predicted where there is none, and {failed} "
+            "belong to failed predictions."
         )
     swapped = swaps(analysis.flags)
     if swapped.height:
@@ -253,4 +278,6 @@ def _missing(analysis: Analysis) -> list[str]:
 def swaps(flags: pl.DataFrame) -> pl.DataFrame:
     """The cases whose reason speaks of left and right, once for each model."""
     reason = pl.col("reason").str.to_lowercase()
-    return flags.filter(reason.str.contains("left") & reason.str.contains("right")).unique(["model", "case"], maintain_order=True)
+    return flags.filter(reason.str.contains("left") & reason.str.contains("right")).unique(
+        ["model", "case"], maintain_order=True
+    )

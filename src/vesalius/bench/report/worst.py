@@ -43,7 +43,10 @@ def worst_cases(analysis: Analysis, metric: str, pictures: Pictures) -> tuple[li
     images = find_images(pictures.images) if pictures.images else {}
     folders = _folders(analysis.models, pictures.predictions)
     order = analysis.order(metric, analysis.targets(metric)[0])
-    shown, notes = [], [f"pictures: no folder of predictions is named {model}" for model in order if model not in folders]
+    shown, notes = (
+        [],
+        [f"pictures: no folder of predictions is named {model}" for model in order if model not in folders],
+    )
     for row in _worst(analysis, metric, pictures.each).iter_rows(named=True):
         model, case, target = row["model"], row["case"], row["target"]
         if model not in folders:
@@ -73,7 +76,8 @@ def _folders(models: tuple[str, ...], folder: Path) -> dict[str, dict]:
     if len(models) == 1:
         return {models[0]: find_cases(folder)}
     raise VesaliusError(
-        f"has no folder named like a model ({', '.join(models[:5])})", file=folder, remedy="name the folder of model folders",
+        f"has no folder named like a model ({', '.join(models[:5])})", file=folder, remedy="name the folder of "
+        "model folders",
         code="layout",
     )  # fmt: skip
 
@@ -89,7 +93,9 @@ def _worst(analysis: Analysis, metric: str, each: int) -> pl.DataFrame:
             if scored:
                 t = min(scored, key=lambda t: scored[t])
                 value = float(cube.values[m, c, t])
-                rows.append({"model": model, "case": case, "target": cube.targets[t], "value": value, "quality": scored[t]})
+                rows.append(
+                    {"model": model, "case": case, "target": cube.targets[t], "value": value, "quality": scored[t]}
+                )
     frame = pl.DataFrame(rows)
     return frame.sort("quality", "case").group_by("model", maintain_order=True).head(each) if rows else frame
 
@@ -104,9 +110,12 @@ def _panels(reference, prediction, image: Path | None, target: str) -> dict[str,
     grid = Volume(truth.layers[0], truth.affine)
     answer = read_mask(prediction, grid=grid)
     if target not in truth.targets and target not in answer.targets:
-        raise VesaliusError(f"neither mask has a structure named {target}", remedy="give the label map that the scores used")
+        raise VesaliusError(
+            f"neither mask has a structure named {target}", remedy="give the label map that the scores used"
+        )
     wanted, given = (
-        Volume(mask.binary(target).astype("uint8"), mask.affine) if target in mask.targets else None for mask in (truth, answer)
+        Volume(mask.binary(target).astype("uint8"), mask.affine) if target in mask.targets else None
+        for mask in (truth, answer)
     )
     if wanted is None:
         wanted = Volume((grid.data * 0).astype("uint8"), truth.affine)

@@ -6,20 +6,19 @@ Knows the names of the files. Leaves what stands in them to its neighbours. Ever
 import json
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-
 
 from vesalius.bench.report.analysis import Analysis
 from vesalius.bench.report.document import document
 from vesalius.bench.report.verdict import Verdict, verdict
 from vesalius.bench.report.worst import Pictures, worst_cases
-from vesalius.pages.charts import save
-from vesalius.run import cores, file_hash, provenance, replacing
+from vesalius.pages.charts import save_all
+from vesalius.run import file_hash, provenance, replacing
 
 _CSV = {
-    "summary": "summary", "pairwise": "pairwise", "ranking": "ranking", "groups": "groups", "group_means": "group_means",
+    "summary": "summary", "pairwise": "pairwise", "ranking": "ranking", "groups": "groups",
+    "group_means": "group_means",
     "gap": "gap", "stability": "stability", "rules": "rule_ranks", "agreement": "rule_agreement",
 }  # fmt: skip
 
@@ -61,8 +60,7 @@ def write(
         for target in analysis.targets(metric)
         for kind, chart in draw(analysis, metric, target).items()
     }
-    with ThreadPoolExecutor(cores()) as pool:
-        list(pool.map(lambda item: save(item[1][1], out / "figures" / _file_name(item[0]), item[1][0]), drawn.items()))
+    save_all({out / "figures" / _file_name(name): figure for name, figure in drawn.items()})
     progress("page")
     origin = _origin(analysis)
     _json(out / "report.json", machine(analysis, said, [*analysis.notes, *notes], origin))
@@ -75,7 +73,13 @@ def write(
 def machine(analysis: Analysis, said: Verdict, notes: list[str], origin: dict[str, Any]) -> dict[str, Any]:
     """The same numbers for a program: what `report.json` holds."""
     return {
-        "verdict": {"metric": said.metric, "target": said.target, "leader": said.leader, "headline": said.headline, "points": said.points},
+        "verdict": {
+            "metric": said.metric,
+            "target": said.target,
+            "leader": said.leader,
+            "headline": said.headline,
+            "points": said.points,
+        },
         "models": analysis.models,
         "cases": len(analysis.cases),
         "targets": {metric: analysis.targets(metric) for metric in analysis.cubes},
@@ -103,5 +107,3 @@ def _file_name(name: str) -> str:
 def _json(path: Path, data: Any) -> None:
     with replacing(path) as part:
         part.write_text(json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False), "utf-8")
-
-

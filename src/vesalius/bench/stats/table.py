@@ -99,8 +99,8 @@ def _cube(rows: pl.DataFrame, which: Metric, models: list[str], cases: list[str]
     values = np.full(shape, np.nan)
     values[where] = rows["value"].to_numpy()
     code = pl.when(pl.col("value").is_null()).then(BLANK).otherwise(STATUSES.index("ok"))
-    for i, status in enumerate(STATUSES):
-        code = pl.when(pl.col("status") == status).then(i).otherwise(code)
+    for i, word in enumerate(STATUSES):
+        code = pl.when(pl.col("status") == word).then(i).otherwise(code)
     status = np.full(shape, NO_ROW, dtype=np.int8)
     status[where] = rows.select(code.cast(pl.Int8)).to_series().to_numpy()
 

@@ -17,15 +17,16 @@
     const label = narrow ? Math.max(84, Math.round(width * 0.3)) : 240;
     config.axisY.labelLimit = label;
     if (narrow) {
-      config.axis.labelFontSize = 10; config.axis.titleFontSize = 11;
-      config.legend.labelFontSize = 10; config.legend.titleFontSize = 10; config.legend.gradientLength = 110;
+      config.axis.labelFontSize = 10; config.axis.titleFontSize = 11; config.axis.tickCount = 5;
+      Object.assign(config.legend, { labelFontSize: 10, titleFontSize: 10, gradientLength: 110, titleOrient: "top" });
     }
-    const columns = spec.usermeta?.columns ?? 0;
+    const { columns, label: longest, cell } = spec.usermeta;
     if (columns) {
       const room = (width - (narrow ? label : 200) - 20) / columns;
-      const size = Math.min(11.5, room / 2.7);
-      config.style.cell.fontSize = size;
-      if (size < 6.5) config.style.cell.opacity = 0;
+      const size = Math.min(11.5, room / Math.max(1.5, 0.68 * cell));
+      config.style.value.fontSize = size;
+      if (cell > 1 && size < 6.5) config.style.value.opacity = 0;
+      if (longest * (narrow ? 6 : 7) > room) config.axisX.labelAngle = room > 24 ? -45 : -90;
     }
     return { ...spec, width, autosize: { type: "fit-x", contains: "padding" }, config };
   }
@@ -104,6 +105,5 @@
   // Paper is narrower than the screen, and charts that were never in sight are not drawn yet.
   addEventListener("beforeprint", () => document.querySelectorAll(".chart").forEach(draw));
 
-  root.dataset.theme = dark() ? "dark" : "light";
   if (form) show(); else charts(true);
 })();
