@@ -29,7 +29,9 @@ SAMPLES = [
             "op-2",
             (
                 Message("system", (Part.of_text("Answer with a letter."),)),
-                Message("user", (Part.of("video", "op.mp4", span=Span(2.0, 7.5, "seconds")), Part.of_text("Which step?"))),
+                Message(
+                    "user", (Part.of("video", "op.mp4", span=Span(2, 7.5, "seconds")), Part.of_text("Which step?"))
+                ),
             ),
             ("incision", "closure"),
         ),
@@ -67,7 +69,9 @@ def test_a_chat_template_sees_no_null_keys():
     transformers = pytest.importorskip("transformers")
     from tokenizers import Tokenizer, models
 
-    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel({"x": 0}, unk_token="x")))
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(models.WordLevel({"x": 0}, unk_token="x"))
+    )
     # As the templates of vision-language models do, this one tests for keys, not for values.
     tokenizer.chat_template = (
         "{% for m in messages %}<{{ m.role }}>{% for p in m.content %}"
@@ -79,7 +83,9 @@ def test_a_chat_template_sees_no_null_keys():
 
 
 def test_chat_survives_the_null_keys_that_parquet_adds():
-    chat = [{"role": "user", "content": [{"type": "text", "text": "Hello", "path": None, "span": None, "labels": None}]}]
+    chat = [
+        {"role": "user", "content": [{"type": "text", "text": "Hello", "path": None, "span": None, "labels": None}]}
+    ]
     assert to_chat(from_chat(chat)) == [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]
     assert from_chat([{"role": "user", "content": "Hello"}]) == from_chat(chat)
 

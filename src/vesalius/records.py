@@ -48,8 +48,8 @@ class Part:
         text: the words, of a text part.
         path: the file (or folder, for a DICOM series), of a medium or a mask.
         labels: names by id, of a mask.
-        points, boxes: coordinates in the medium's own world (mm of a volume, pixels of an image), of marks; a box is its
-            lower and upper corner after each other.
+        points, boxes: coordinates in the medium's own world (mm of a volume, pixels of an image), of marks; a box is
+            its lower and upper corner after each other.
         segments: of a timeline.
         span: the part of the medium that is meant.
     """
@@ -171,10 +171,9 @@ _PART = pl.Struct(
         "span": pl.Struct({"start": pl.Float64, "end": pl.Float64, "unit": pl.String}),
     }
 )
-_MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.List(_PART)}))
-SAMPLE_SCHEMA = pl.Schema(
-    {"id": pl.String, "messages": _MESSAGES, "options": pl.List(pl.String), "expected": _MESSAGES}
-)
+_MESSAGES: pl.DataType = pl.List(pl.Struct({"role": pl.String, "content": pl.List(_PART)}))
+_COLUMNS: Any = {"id": pl.String, "messages": _MESSAGES, "options": pl.List(pl.String), "expected": _MESSAGES}
+SAMPLE_SCHEMA = pl.Schema(_COLUMNS)
 _META = "meta_"  # metadata stands in columns of its own, so that conditions can name it
 
 
@@ -276,7 +275,9 @@ def read_samples(path: str | Path) -> list[Sample]:
         return [_sample_from_row(row) for row in rows]
     except (OSError, pl.exceptions.PolarsError, KeyError) as error:
         remedy = "write samples with vesalius.records.write_samples"
-        raise VesaliusError(f"cannot be read as samples ({error})", file=path, remedy=remedy, code="unreadable") from None
+        raise VesaliusError(
+            f"cannot be read as samples ({error})", file=path, remedy=remedy, code="unreadable"
+        ) from None
 
 
 def _sample_from_row(row: Mapping[str, Any]) -> Sample:

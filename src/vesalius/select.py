@@ -21,7 +21,7 @@ _EXAMPLE = 'write it like: modality=CT and age>=60 and organ in (liver, spleen) 
 
 
 def snake_case(name: str) -> str:
-    """A column's name as conditions spell it: `Scanner Model`, `scannerModel` and `scanner-model` are `scanner_model`."""
+    """A column's name as conditions spell it: `Scanner Model`, `scannerModel`, `scanner-model` are `scanner_model`."""
     text = unicodedata.normalize("NFKC", name).strip().lstrip("\ufeff")
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text)
     return re.sub(r"[^\w]+", "_", text).strip("_").lower()
@@ -58,7 +58,7 @@ class _Reader:
         self.frame = frame
         self.columns = {snake_case(name): name for name in frame.columns}
 
-    def boolean(self, node: sql.Expression) -> pl.Expr:
+    def boolean(self, node: sql.Expr) -> pl.Expr:
         match node:
             case sql.Paren():
                 return self.boolean(node.this)
@@ -98,7 +98,7 @@ class _Reader:
                 raise _bad(self.condition, f"uses the column {node.name} alone, which is not true or false")
         raise _bad(self.condition, f"has «{node.sql()}», which is not a condition on a column")
 
-    def column(self, node: sql.Expression) -> tuple[pl.Expr, pl.DataType]:
+    def column(self, node: sql.Expr) -> tuple[pl.Expr, pl.DataType]:
         if not isinstance(node, sql.Column):
             raise _bad(self.condition, f"has «{node.sql()}» where a column is expected")
         name = self.columns.get(snake_case(node.name))
@@ -111,7 +111,7 @@ class _Reader:
             column = pl.when(column.str.strip_chars() != "").then(column.str.strip_chars())
         return column, dtype
 
-    def text(self, node: sql.Expression) -> str:
+    def text(self, node: sql.Expr) -> str:
         match node:
             case sql.Literal() | sql.Column():
                 return node.name
@@ -121,13 +121,13 @@ class _Reader:
                 return str(node.this).lower()
         return node.sql()
 
-    def number(self, node: sql.Expression) -> float | None:
+    def number(self, node: sql.Expr) -> float | None:
         try:
             return float(self.text(node))
         except ValueError:
             return None
 
-    def equal(self, left: sql.Expression, right: sql.Expression) -> pl.Expr:
+    def equal(self, left: sql.Expr, right: sql.Expr) -> pl.Expr:
         column, dtype = self.column(left)
         number = self.number(right)
         if dtype.is_numeric():
@@ -139,7 +139,7 @@ class _Reader:
             return same | (column.cast(pl.Float64, strict=False) == number).fill_null(False)
         return same
 
-    def compare(self, left: sql.Expression, right: sql.Expression, order: Callable) -> pl.Expr:
+    def compare(self, left: sql.Expr, right: sql.Expr, order: Callable) -> pl.Expr:
         column, dtype = self.column(left)
         if dtype.is_temporal():
             return order(column.cast(pl.String), self.text(right))

@@ -73,7 +73,6 @@ def of(table, case, **columns):
 
 
 def test_the_table_holds_what_the_pure_function_says(folders):
-    predictions, references = folders
     summary, table = run(*folders)
     assert (summary.pairs, summary.scored, summary.last_line()) == (4, 4, "scored 4 of 4")
     assert table.height == 4 * 3 * 3
@@ -112,7 +111,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_broken_prediction_is_a_row_with_a_reason_and_the_worst_value(folders, what):
-    predictions, references = folders
+    predictions, _ = folders
     breaks, code = HOSTILE[what]
     breaks(predictions / "case 1 é.nii.gz")
     summary, table = run(*folders)
@@ -204,8 +203,19 @@ def test_a_label_that_nobody_declared_is_said_with_its_voxels(folders):
     odd[0, 0, :5] = 77
     save(folders[0] / "case 1 é.nii.gz", odd)
     summary, table = run(*folders)
-    assert "the prediction holds label 77, which no name declares (5 voxels)" in summary.warnings
+    said = "predictions/case 1 é: the prediction holds label 77, which no name declares (5 voxels)"
+    assert said in summary.warnings
     assert set(table["target"]) == set(LABELS)
+
+
+def test_voxels_that_the_reference_says_to_ignore_are_not_judged(folders):
+    declare(folders[1], {**LABELS, "ignore": 4})
+    ignored = phantom(1)
+    ignored[12:14] = 4
+    save(folders[1] / "case 1 é.nii.gz", ignored)
+    save(folders[0] / "case 1 é.nii.gz", np.where(ignored == 4, 1, ignored).astype(np.uint8))
+    _, table = run(*folders)
+    assert set(of(table, "case 1 é", metric="dsc")["value"]) == {1.0} and "ignore" not in set(table["target"])
 
 
 def test_a_structure_that_no_reference_or_no_prediction_has_is_a_warning(folders):

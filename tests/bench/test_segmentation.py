@@ -6,7 +6,8 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 from vesalius.bench.metrics import METRICS, metric
-from vesalius.bench.metrics.segmentation import COMPUTERS, Settings, score, weighted_percentile
+from vesalius.bench.metrics.directed import weighted_percentile
+from vesalius.bench.metrics.segmentation import COMPUTERS, Settings, score
 from vesalius.errors import VesaliusError
 
 

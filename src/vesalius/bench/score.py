@@ -133,9 +133,8 @@ def jobs(
         cases: dict[str, tuple[Entry | None, Entry | None]] = {**pairing.matched}
         cases |= {case: (None, reference) for case, reference in pairing.only_references.items()}
         for case, (prediction, reference) in cases.items():
-            shared = {"reference_labels": labels, "prediction_labels": template.prediction_labels}
-            shared |= {"settings": template.settings, "resample": template.resample, "lesions": template.lesions}
-            out.append(Case(model, case, prediction, reference, grids.get(case), **shared))
+            job = replace(template, model=model, case=case, prediction=prediction, reference=reference)
+            out.append(replace(job, image=grids.get(case), reference_labels=labels))
     return sorted(out, key=lambda job: (job.case, job.model))
 
 
@@ -175,8 +174,9 @@ def run(
     out = Path(out)
     _writer(out)  # a wrong suffix is said before hours of work
     units = [Unit(f"{job.model}/{job.case}", _stamp(job), (job,)) for job in cases]
-    _compile_once()
     with Run(out.with_name(out.name + ".run")) as state:
+        if state.left(units):
+            _compile_once()
         map_cases = partial(work, state, crashed=_crashed, workers=workers, timeout=timeout)
         done_now = map_cases(units, score_case, label="scoring", count=lambda p: bool(p["problem"]))
         # A case that killed or hung its worker has no rows: its reference alone tells what an empty prediction gets.
@@ -209,10 +209,11 @@ def _compile_once() -> None:
 
 
 def _stamp(job: Case) -> str:
-    files = [
-        path for entry in (job.prediction, job.reference) if entry for path in entry.organs.values() or [entry.path]
-    ]
-    stamps = [file_stamp(path) for path in [*files, *([job.image] if job.image else [])]]
+    files: list[str | Path] = [job.image] if job.image else []
+    for entry in (job.prediction, job.reference):
+        if entry is not None:
+            files += list(entry.organs.values()) or [entry.path]
+    stamps = [file_stamp(path) for path in files]
     maps = [asdict(m) if m else None for m in (job.reference_labels, job.prediction_labels)]
     return fingerprint(stamps, maps, asdict(job.settings), job.resample, job.lesions)
 
@@ -240,7 +241,7 @@ def _table(results: Iterable[Result], benchmark: str) -> pl.DataFrame:
 
 
 def _cases_table(results: Iterable[Result], pairings: Mapping[str, Pairing]) -> pl.DataFrame:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for job, payload, seconds in results:
         rows.append(
             {
@@ -307,8 +308,11 @@ def _summary(
 ) -> Summary:
     problems = [payload["problem"] for _, payload, _ in results if payload["problem"]]
     kinds = Counter("unscorable" if kind == "unscorable" else "failed" for kind, _, _ in problems)
-    warnings = Counter(w for _, payload, _ in results for w in payload["warnings"])
-    said = [f"{text} ({n} cases)" if n > 1 else text for text, n in warnings.most_common()]
+    where: dict[str, list[str]] = {}
+    for job, payload, _ in results:
+        for text in payload["warnings"]:
+            where.setdefault(text, []).append(f"{job.model}/{job.case}")
+    said = [f"{names[0]}{f' and {len(names) - 1} more' if names[1:] else ''}: {text}" for text, names in where.items()]
     return Summary(
         str(out),
         len(results),

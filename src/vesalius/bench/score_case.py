@@ -18,7 +18,7 @@ from vesalius.bench.metrics.segmentation import Pair, Settings, compare
 from vesalius.errors import VesaliusError
 from vesalius.formats.labels import LabelMap
 from vesalius.formats.masks import Entry, Mask, is_dicom, read_mask
-from vesalius.media.grid import grid_difference
+from vesalius.media.grid import grid_difference, orientation_of
 from vesalius.media.volume import Header, Volume, onto_grid, read_header
 
 Targets = dict[str, tuple[int, tuple[int, ...]]]
@@ -68,7 +68,7 @@ def score_case(job: Case) -> dict[str, Any]:
     out |= {
         "shape": list(reference.shape),
         "spacing": [round(s, 6) for s in reference.spacing],
-        "orientation": Header(reference.shape, reference.affine, np.dtype(np.uint8)).orientation,
+        "orientation": orientation_of(reference.affine),
     }
     failure, prediction = None, None
     try:
@@ -83,7 +83,7 @@ def score_case(job: Case) -> dict[str, Any]:
     for pair in pairs:
         rows = pair.records()
         if failure:
-            rows = [_failed(row, failure) for row in rows]
+            rows = [_failed(row, pair, failure) for row in rows]
         elif pair.status == "hallucinated":
             rows = [
                 row | {"reason": f"{pair.prediction_voxels * pair.voxel_ml:.3g} ml predicted, none there"}
@@ -102,10 +102,11 @@ def _said(error: VesaliusError, job: Case) -> str:
     return str(error).replace(f"case {job.case}: ", "")
 
 
-def _failed(row: Mapping[str, Any], failure: VesaliusError) -> dict[str, Any]:
-    """A row of an empty prediction turned into that of a failed one: never better than any prediction could be."""
-    counts_nothing = metric(row["metric"]).better == "lower" and metric(row["metric"]).unit in ("ml", "count")
-    value = None if row["status"] == "both_empty" or counts_nothing else row["value"]
+def _failed(row: Mapping[str, Any], pair: Pair, failure: VesaliusError) -> dict[str, Any]:
+    """A row of an empty prediction turned into that of a failed one: the worst value, whatever the policy."""
+    known = metric(row["metric"])
+    counts_false_positives = known.better == "lower" and known.unit in ("ml", "count")  # none of them is no merit
+    value = None if row["status"] == "both_empty" or counts_false_positives else pair.worst(known.name)
     return {**row, "value": value, "status": "failed", "reason": f"{failure.code}: {failure}"}
 
 
@@ -166,7 +167,7 @@ def _prediction(job: Case, reference: Mask, warnings: list[str]) -> Mask:
     mask = read_mask(job.prediction, job.prediction_labels, _grid_of(reference))
     difference = grid_difference(mask, reference)
     if difference is None:
-        return mask
+        return _without_ignored(mask, reference)
     code = "shape" if difference.startswith("shape") else "geometry"
     try:
         volumes = [onto_grid(Volume(layer, mask.affine, mask.path), reference, job.resample) for layer in mask.layers]
@@ -178,13 +179,24 @@ def _prediction(job: Case, reference: Mask, warnings: list[str]) -> Mask:
     warnings.append(
         f"{'turned' if turned and not job.resample else 'brought'} onto the reference's grid ({difference})"
     )
-    return Mask([v.data for v in volumes], mask.targets, volumes[0].affine, mask.path, mask.ignored, mask.named)
+    turned_mask = Mask([v.data for v in volumes], mask.targets, volumes[0].affine, mask.path, mask.ignored, mask.named)
+    return _without_ignored(turned_mask, reference)
+
+
+def _without_ignored(mask: Mask, reference: Mask) -> Mask:
+    """The prediction with background where the reference says not to judge (nnU-Net's ignore label)."""
+    ids = [i for i in reference.ignored if any((layer == i).any() for layer in reference.layers)]
+    if not ids:
+        return mask
+    judged = ~np.isin(reference.layers[0], ids)
+    layers = [np.where(judged, layer, 0).astype(layer.dtype) for layer in mask.layers]
+    return Mask(layers, mask.targets, mask.affine, mask.path, mask.ignored, mask.named)
 
 
 def _pairs(reference: Mask, prediction: Mask | None, job: Case, warnings: list[str]) -> list[Pair]:
     """Every target's pair; an unreadable prediction stands as an empty one."""
     both = _match_names(reference, prediction, job, warnings)
-    partners = {name: other for name in both if (other := mirrored(name)) in both}
+    partners = {name: other for name in both if (other := mirrored(name)) and other in both}
     groups: dict[tuple[int, int], dict[str, tuple[tuple[int, ...], tuple[int, ...]]]] = {}
     for name, ((layer_r, ids_r), (layer_p, ids_p)) in both.items():
         groups.setdefault((layer_r, layer_p), {})[name] = (ids_r, ids_p)

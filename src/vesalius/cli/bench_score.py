@@ -22,8 +22,8 @@ def score(
     predictions: Annotated[
         Path | None,
         typer.Argument(
-            help="One model's folder of masks; with --models a folder of such folders. Masks are NIfTI, NRRD, MetaImage, "
-            "DICOM-SEG or RTSTRUCT, one file a case or one file an organ (TotalSegmentator).",
+            help="One model's folder of masks; with --models a folder of such folders. NIfTI, NRRD, MetaImage, "
+            "DICOM-SEG or RTSTRUCT; one file a case, or a folder a case with one file an organ.",
             show_default=False,
         ),
     ] = None,
@@ -52,7 +52,8 @@ def score(
     pattern: Annotated[
         str | None,
         typer.Option(
-            help='How file names hold the case: "{case}_pred", "seg_{case}|{case}_gt", or a regular expression with (?P<case>...).',
+            help='How file names hold the case: "{case}_pred", "seg_{case}|{case}_gt", or a regular expression '
+            "with (?P<case>...).",
             show_default=False,
         ),
     ] = None,
@@ -69,8 +70,9 @@ def score(
     empty: Annotated[
         Empty,
         typer.Option(
-            help="What empty masks give. present: an absent structure has no value, one predicted where none is has no value and is "
-            "counted, a missed one gets the worst value; strict: absent is best, hallucinated and missed are worst; nan: no values."
+            help="What empty masks give. present: an absent structure has no value, a hallucinated one has none and "
+            "is counted, a missed one gets the worst; strict: absent is best, hallucinated and missed are worst; "
+            "nan: no values."
         ),
     ] = Empty.present,
     resample: Annotated[
@@ -119,8 +121,17 @@ def score(
         instance_iou,
         tuple(_numbers(size_bins, "--size-bins")),
     )
-    maps = [read_label_map(path) if path else None for path in (labels, prediction_labels)]
-    template = Case("", "", None, None, None, *maps, settings, resample, lesions is not None)
+    template = Case(
+        "",
+        "",
+        None,
+        None,
+        reference_labels=read_label_map(labels) if labels else None,
+        prediction_labels=read_label_map(prediction_labels) if prediction_labels else None,
+        settings=settings,
+        resample=resample,
+        lesions=lesions is not None,
+    )
     pairings = scoring.plan(predictions, references, models=models, model=model, pattern=pattern, pairs=pairs)
     cases = scoring.jobs(pairings, template, references, images)
     name = benchmark or (references.resolve().name if references else pairs.stem if pairs else "cases")

@@ -41,6 +41,7 @@ class Metric:
 
 
 _SURFACE = "surface elements of the marching-cubes corner grid weighted by area, as in google-deepmind/surface-distance"
+_FALSE = "predicted components that touch no reference"
 _VOXEL = "boundary voxels (face neighbours outside), unweighted, as in MONAI, medpy and MetricsReloaded"
 
 
@@ -65,8 +66,8 @@ METRICS: dict[str, Metric] = {
         _distance("masd", "MASD", f"Mean of the two directed mean distances; {_SURFACE}."),
         _distance("asd_to_prediction", "ASD ref→pred", f"Directed mean distance, reference to prediction; {_SURFACE}."),
         _distance("asd_to_reference", "ASD pred→ref", f"Directed mean distance, prediction to reference; {_SURFACE}."),
-        _distance("hd95_to_prediction", "HD95 ref→pred", f"Directed 95th percentile, reference to prediction; {_SURFACE}."),
-        _distance("hd95_to_reference", "HD95 pred→ref", f"Directed 95th percentile, prediction to reference; {_SURFACE}."),
+        _distance("hd95_to_prediction", "HD95 ref→pred", f"95th percentile, reference to prediction; {_SURFACE}."),
+        _distance("hd95_to_reference", "HD95 pred→ref", f"95th percentile, prediction to reference; {_SURFACE}."),
         _fraction("nsd_voxel", "NSD (voxel)", f"Share of both boundaries within the tolerance of the other; {_VOXEL}."),
         _distance("hd_voxel", "HD (voxel)", f"Hausdorff distance; {_VOXEL}."),
         _distance("hd95_voxel", "HD95 (voxel)", f"Larger of the two directed 95th percentiles (linear); {_VOXEL}."),
@@ -78,14 +79,14 @@ METRICS: dict[str, Metric] = {
             "relative_volume_difference", "zero", 0.0, -1.0, "", "Relative volume difference",
             "(Prediction minus reference) / reference.",
         ),
-        _fraction("boundary_iou", "Boundary IoU", "IoU of the inner bands as wide as `boundary_width` (Cheng et al., CVPR 2021)."),
-        _fraction("cldice", "clDice", "Harmonic mean of topology precision and sensitivity on skeletons (Shit et al., CVPR 2021)."),
+        _fraction("boundary_iou", "Boundary IoU", "IoU of the inner bands (Cheng et al., CVPR 2021)."),
+        _fraction("cldice", "clDice", "Dice of skeletons and masks (Shit et al., CVPR 2021)."),
         _fraction("instance_f1", "Instance F1", "F1 of connected components matched one to one at an IoU threshold."),
         _fraction("instance_recall", "Instance recall", "Share of reference components that are matched."),
         _fraction("instance_precision", "Instance precision", "Share of predicted components that are matched."),
         _fraction("panoptic_quality", "PQ", "Sum of matched IoU / (TP + FP/2 + FN/2) (Kirillov et al., CVPR 2019)."),
-        Metric("false_positive_volume", "lower", 0.0, None, "ml", "FP volume", "Volume of predicted components that touch no reference, in ml."),
-        Metric("false_positive_count", "lower", 0.0, None, "count", "FP count", "Number of predicted components that touch no reference."),
+        Metric("false_positive_volume", "lower", 0.0, None, "ml", "FP volume", f"Volume of {_FALSE}, in ml."),
+        Metric("false_positive_count", "lower", 0.0, None, "count", "FP count", f"Number of {_FALSE}."),
     )
 }  # fmt: skip
 

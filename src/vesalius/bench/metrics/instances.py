@@ -5,6 +5,8 @@ Knows components, their volumes and which match; leaves to callers which masks, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +63,7 @@ class Instances:
         found = np.zeros(len(self.reference_ml), bool)
         found[[r for r, _, _ in self.matches]] = True
         out: dict[str, float | None] = {}
-        for low, high in zip(limits, limits[1:], strict=False):
+        for low, high in pairwise(limits):
             inside = (self.reference_ml >= low) & (self.reference_ml < high)
             name = f"{low:g}-{high:g}ml" if high < float("inf") else f">={low:g}ml"
             out[name] = float(found[inside].mean()) if inside.any() else None
@@ -103,10 +105,9 @@ def match(
     import cc3d
     from scipy.optimize import linear_sum_assignment
 
-    if reference.ndim == 2:
-        connectivity = 4 if connectivity == 6 else 8
-    r, n = cc3d.connected_components(reference, connectivity=connectivity, return_N=True)
-    p, m = cc3d.connected_components(prediction, connectivity=connectivity, return_N=True)
+    neighbours: Any = connectivity if reference.ndim == 3 else 4 if connectivity == 6 else 8
+    r, n = cc3d.connected_components(reference, connectivity=neighbours, return_N=True)
+    p, m = cc3d.connected_components(prediction, connectivity=neighbours, return_N=True)
     joint = np.bincount(r.ravel().astype(np.int64) * (m + 1) + p.ravel(), minlength=(n + 1) * (m + 1))
     joint = joint.reshape(n + 1, m + 1)
     sizes_r, sizes_p = joint.sum(axis=1)[1:], joint.sum(axis=0)[1:]
@@ -117,5 +118,5 @@ def match(
     rows, columns = linear_sum_assignment(np.where(allowed, iou, 0.0), maximize=True)
     pairs = zip(rows.tolist(), columns.tolist(), strict=True)
     matches = [(i, j, float(iou[i, j])) for i, j in pairs if allowed[i, j]]
-    touched_r, touched_p = shared.any(axis=1), shared.any(axis=0)
+    touched_r, touched_p = (np.asarray(shared.any(axis=axis)) for axis in (1, 0))
     return Instances(sizes_r * voxel_ml, sizes_p * voxel_ml, matches, touched_r, touched_p)

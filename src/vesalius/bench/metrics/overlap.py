@@ -4,6 +4,9 @@ Knows arrays; leaves files and names to its callers. Labels of any integer width
 unsigned type first (nothing is copied where they are that already).
 """
 
+# mypy: disable-error-code="call-arg"
+# (numba's decorators hide the signatures of what they wrap)
+
 from collections.abc import Sequence
 
 import numpy as np

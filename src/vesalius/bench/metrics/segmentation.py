@@ -1,7 +1,8 @@
 """Scores of a segmentation: one case, all targets, any of the metrics in `METRICS`.
 
 `score` is the door: arrays in, records out, no files. Knows what a metric is on two masks, and what it is where one or
-both are empty; leaves surfaces to `surfaces.py`, counts to `overlap.py`, components to `instances.py`, skeletons and
+both are empty; leaves surfaces to `surfaces.py`, distances to `directed.py`,
+counts to `overlap.py`, components to `instances.py`, skeletons and
 bands to `shape.py`. A metric is a function of a `Pair` named in `COMPUTERS`; docs/extend.md adds one.
 
 Empty masks. Three states are kept apart in `status`, under a named policy (`empty`):
@@ -23,11 +24,12 @@ from typing import Any
 import numpy as np
 
 from vesalius.bench.metrics import DEFAULT_METRICS, METRICS, instances, metric, overlap, shape, surfaces
+from vesalius.bench.metrics.directed import Directed, percentile, pooled, within
 from vesalius.errors import VesaliusError
 
 Labels = Mapping[str, int | Sequence[int]] | Mapping[int, str] | Iterable[int]
 
-EMPTY_POLICIES = {
+EMPTY_POLICIES: dict[str, dict[str, str | None]] = {
     "present": {"both_empty": None, "hallucinated": None, "missed": "worst"},
     "strict": {"both_empty": "best", "hallucinated": "worst", "missed": "worst"},
     "nan": {"both_empty": None, "hallucinated": None, "missed": None},
@@ -147,15 +149,15 @@ def compare(
         raise VesaliusError(f"spacing {tuple(spacing)} is not positive", remedy="give millimetres", code="geometry")
     done: dict[str, Pair] = {}
     for names in _disjoint(targets):
-        arrays, steps, reverse = _oriented(
+        r, p, steps, reverse = _oriented(
             overlap.renumber(reference, [targets[n][0] for n in names]),
             overlap.renumber(prediction, [targets[n][1] for n in names]),
             tuple(float(s) for s in spacing),
         )
         index = {name: k + 1 for k, name in enumerate(names)}
         partner = np.array([0, *(index.get((partners or {}).get(n, n), index[n]) for n in names)])
-        masks = _Masks(*arrays, steps, reverse, reference.ndim == 2, len(names))
-        counts = overlap.count(*arrays, len(names), partner)
+        masks = _Masks(r, p, steps, reverse, reference.ndim == 2, len(names))
+        counts = overlap.count(r, p, len(names), partner)
         if masks.flat:  # the slice stands twice
             counts = tuple(c // 2 for c in counts)
         for name, k in index.items():
@@ -171,8 +173,8 @@ def _targets(labels: Labels | None, *arrays: np.ndarray) -> dict[str, tuple[int,
     names: dict[str, tuple[int, ...]] = {}
     for key, value in labels.items():
         name, ids = (value, key) if isinstance(value, str) else (str(key), value)
-        whole = (ids,) if isinstance(ids, (int, np.integer)) else ids
-        names[name] = (*names.get(name, ()), *(int(i) for i in whole))  # type: ignore[union-attr]
+        whole = ids if isinstance(ids, Iterable) else (ids,)
+        names[name] = (*names.get(name, ()), *(int(i) for i in whole))
     return names
 
 
@@ -180,15 +182,14 @@ def _disjoint(targets: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]) ->
     """Targets in as few groups as a greedy pass finds, so that within a group no voxel has two targets."""
     groups: list[tuple[list[str], set[int], set[int]]] = []
     for name, (in_reference, in_prediction) in targets.items():
-        for names, taken_reference, taken_prediction in groups:
-            if taken_reference.isdisjoint(in_reference) and taken_prediction.isdisjoint(in_prediction):
-                break
-        else:
-            names, taken_reference, taken_prediction = [], set(), set()
-            groups.append((names, taken_reference, taken_prediction))
-        names.append(name)
-        taken_reference.update(in_reference)
-        taken_prediction.update(in_prediction)
+        free = (g for g in groups if g[1].isdisjoint(in_reference) and g[2].isdisjoint(in_prediction))
+        group = next(free, None)
+        if group is None:
+            group = ([], set(), set())
+            groups.append(group)
+        group[0].append(name)
+        group[1].update(in_reference)
+        group[2].update(in_prediction)
     return [names for names, _, _ in groups]
 
 
@@ -200,7 +201,8 @@ def _oriented(reference: np.ndarray, prediction: np.ndarray, spacing: tuple[floa
         arrays, spacing = [np.stack([a, a]) for a in arrays], (1.0, *spacing)
     dtype = np.result_type(*arrays)
     arrays = [np.ascontiguousarray(a, dtype=dtype) for a in arrays]
-    return arrays, spacing[::-1] if reverse else spacing, reverse
+    z, y, x = spacing[::-1] if reverse else spacing
+    return *arrays, (z, y, x), reverse
 
 
 @dataclass(frozen=True)
@@ -235,18 +237,6 @@ class _Masks:
         """Of the image, in mm: what a missed structure's distance is set to."""
         extent = np.multiply(self.reference.shape, self.spacing)
         return float(np.linalg.norm(extent[1:] if self.flat else extent))
-
-
-@dataclass(frozen=True)
-class Directed:
-    """Distances in mm from one surface's elements to the other surface, and the elements' weights (float64 (n,))."""
-
-    distances: np.ndarray
-    weights: np.ndarray
-
-    def mean(self) -> float:
-        """Weighted mean in mm."""
-        return float((self.distances * self.weights).sum() / self.weights.sum())
 
 
 @dataclass(frozen=True)
@@ -355,37 +345,6 @@ class Pair:
         return self.masks.diagonal if known.unit == "mm" else COMPUTERS[name](self)
 
 
-def _percentile(directed: Directed, q: float) -> float:
-    return weighted_percentile(directed.distances, directed.weights, q)
-
-
-def weighted_percentile(values: np.ndarray, weights: np.ndarray, q: float) -> float:
-    """Smallest value at which the cumulated weight reaches q percent of the total, as surface-distance takes it."""
-    # Only the values near the answer are sorted: a histogram says where it lies.
-    top = values.max()
-    bins = (values * (1023 / top)).astype(np.int32) if top > 0 else np.zeros(len(values), np.int32)
-    below = np.concatenate([[0.0], np.cumsum(np.bincount(bins, weights, 1024))])
-    goal = q / 100 * below[-1]
-    chosen = int(np.searchsorted(below[1:-1], goal))
-    near = np.flatnonzero(bins == chosen)
-    near = near[np.lexsort((weights[near], values[near]))]
-    reached = below[chosen] + np.cumsum(weights[near])
-    if np.abs(np.concatenate([[below[chosen]], reached]) - goal).min() < 1e-9 * below[-1]:
-        # So near the goal that the order of summation decides: sum exactly as the reference implementation does.
-        near = np.lexsort((weights, values))
-        reached, goal = np.cumsum(weights[near]) / weights.sum(), q / 100
-    return float(values[near[min(int(np.searchsorted(reached, goal)), len(near) - 1)]])
-
-
-def _within(pair: tuple[Directed, Directed], tolerance: float) -> float:
-    inside = sum(d.weights[d.distances <= tolerance].sum() for d in pair)
-    return float(inside / sum(d.weights.sum() for d in pair))
-
-
-def _pooled(pair: tuple[Directed, Directed]) -> Directed:
-    return Directed(*(np.concatenate([getattr(d, f) for d in pair]) for f in ("distances", "weights")))
-
-
 def _volume_difference(p: Pair) -> float:
     return (p.prediction_voxels - p.reference_voxels) * p.voxel_ml
 
@@ -393,21 +352,21 @@ def _volume_difference(p: Pair) -> float:
 COMPUTERS: dict[str, Callable[[Pair], float]] = {
     "dsc": lambda p: 2 * p.shared_voxels / (p.reference_voxels + p.prediction_voxels),
     "iou": lambda p: p.shared_voxels / (p.reference_voxels + p.prediction_voxels - p.shared_voxels),
-    "nsd": lambda p: _within(p.surface, p.tolerance),
+    "nsd": lambda p: within(p.surface, p.tolerance),
     "hd": lambda p: max(float(d.distances.max()) for d in p.surface),
-    "hd95": lambda p: max(_percentile(d, 95) for d in p.surface),
-    "hd95_pooled": lambda p: _percentile(_pooled(p.surface), 95),
-    "hd95_to_prediction": lambda p: _percentile(p.surface[0], 95),
-    "hd95_to_reference": lambda p: _percentile(p.surface[1], 95),
-    "assd": lambda p: _pooled(p.surface).mean(),
+    "hd95": lambda p: max(percentile(d, 95) for d in p.surface),
+    "hd95_pooled": lambda p: percentile(pooled(p.surface), 95),
+    "hd95_to_prediction": lambda p: percentile(p.surface[0], 95),
+    "hd95_to_reference": lambda p: percentile(p.surface[1], 95),
+    "assd": lambda p: pooled(p.surface).mean(),
     "masd": lambda p: (p.surface[0].mean() + p.surface[1].mean()) / 2,
     "asd_to_prediction": lambda p: p.surface[0].mean(),
     "asd_to_reference": lambda p: p.surface[1].mean(),
-    "nsd_voxel": lambda p: _within(p.boundary, p.tolerance),
+    "nsd_voxel": lambda p: within(p.boundary, p.tolerance),
     "hd_voxel": lambda p: max(float(d.distances.max()) for d in p.boundary),
     "hd95_voxel": lambda p: max(float(np.percentile(d.distances, 95)) for d in p.boundary),
-    "hd95_voxel_pooled": lambda p: float(np.percentile(_pooled(p.boundary).distances, 95)),
-    "assd_voxel": lambda p: _pooled(p.boundary).mean(),
+    "hd95_voxel_pooled": lambda p: float(np.percentile(pooled(p.boundary).distances, 95)),
+    "assd_voxel": lambda p: pooled(p.boundary).mean(),
     "masd_voxel": lambda p: (p.boundary[0].mean() + p.boundary[1].mean()) / 2,
     "volume_difference": _volume_difference,
     "relative_volume_difference": lambda p: p.prediction_voxels / p.reference_voxels - 1,

@@ -36,7 +36,7 @@ def _band(mask: np.ndarray, spacing: Sequence[float], width: float) -> np.ndarra
 
 
 def cldice(reference: np.ndarray, prediction: np.ndarray) -> float:
-    """Centreline Dice (Shit et al., CVPR 2021, eqs. 1-2): harmonic mean of the shares of each skeleton in the other mask.
+    """Centreline Dice (Shit et al., CVPR 2021, eqs. 1-2): harmonic mean of each skeleton's share in the other mask.
 
     Skeletons by Lee's algorithm in 3D and Zhang's in 2D (scikit-image), as in the published code.
     """

@@ -12,6 +12,9 @@ starting from its predecessor's answer. No distance transform is made. Leaves wh
 Arrays are indexed (z, y, x) with x contiguous; callers transpose Fortran-ordered volumes instead of copying them.
 """
 
+# mypy: disable-error-code="call-arg, assignment"
+# (numba's decorators hide the signatures of what they wrap)
+
 from dataclasses import dataclass
 from functools import lru_cache
 
