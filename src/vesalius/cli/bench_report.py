@@ -60,6 +60,7 @@ def report(
     replicates: Annotated[int, typer.Option(help="Bootstrap replicates.", min=100)] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap; the same seed gives the same report.", min=0)] = 0,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "Which model holds up?",
+    figures: Annotated[bool, typer.Option(help="Save every chart as SVG and PNG, too (most of the time).")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict and the leaderboard as JSON.")] = False,
 ) -> None:  # fmt: skip
     """Judge models by their scores: intervals, tests, rank stability, groups, and one page that needs no network.
@@ -87,7 +88,7 @@ def report(
     console = _console(stderr=True)
     with console.status("reading and computing") as status:
         analysis = analyse(scores, settings)
-        said = write(analysis, out, title, pictures, lambda step: status.update(f"writing {step}"))
+        said = write(analysis, out, title, pictures, figures, lambda step: status.update(f"writing {step}"))
     for note in analysis.notes:
         console.print(f"• {note}", highlight=False, markup=False)
     page = out / "report.html"

@@ -42,7 +42,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Control:
-    """A choice of the reader: `options` are (value, label); `needs` maps the first control's values to those allowed."""
+    """A choice: `options` are (value, label); `needs` maps the first control's values to those allowed."""
 
     name: str
     label: str

@@ -3,6 +3,7 @@
 Set of cases: those that the pair shares. "Better" means higher quality, whatever the metric.
 """
 
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -11,7 +12,12 @@ import polars as pl
 from vesalius.bench.stats.table import Cube
 
 ALPHA = 0.05
-_SMALL = 50  # scipy's own limit: up to here it may choose the exact or the permutation distribution
+_SMALL, _TIED = 50, 13  # scipy's limits for exact tests, without and with zeros or ties
+
+_SCHEMA = {
+    "metric": pl.String, "target": pl.String, "better": pl.String, "worse": pl.String, "n": pl.Int64, "p": pl.Float64,
+    "p_holm": pl.Float64, "significant": pl.Boolean, "effect": pl.Float64, "mean_difference": pl.Float64,
+}  # fmt: skip
 
 
 def pairwise(cube: Cube, alpha: float = ALPHA) -> pl.DataFrame:
@@ -46,7 +52,8 @@ def pairwise(cube: Cube, alpha: float = ALPHA) -> pl.DataFrame:
                     "significant": p_holm < alpha,
                     "effect": np.concatenate([effect, -effect]),
                     "mean_difference": np.nansum(difference, axis=1) / np.where(n, n, np.nan),
-                }
+                },
+                schema=_SCHEMA,
             )
         )
     return pl.concat(frames).sort("metric", "target", "better", "worse", maintain_order=True).fill_nan(None)
@@ -79,21 +86,37 @@ def wilcoxon_greater(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for side, statistic in enumerate((plus, minus)):
         p[side, tested] = ndtr(-(statistic[tested] - mean[tested]) / error[tested])
     for i in np.flatnonzero(tested & (shared <= _SMALL)):
-        p[:, i] = _few(differences[i])
+        exact = _few(differences[i], ranks[i])
+        if exact is not None:
+            p[:, i] = exact
     total = plus + minus
     return p, np.divide(plus - minus, total, out=np.zeros_like(total), where=total > 0)
 
 
-def _few(differences: np.ndarray) -> tuple[float, float]:
-    """scipy decides between exact, permutation and normal distribution where there are few cases."""
-    from scipy.stats import wilcoxon
+def _few(differences: np.ndarray, ranks: np.ndarray) -> tuple[float, float] | None:
+    """Exact tests both ways where scipy's "auto" (1.15 and later) makes them, else None.
 
-    d = differences[~np.isnan(differences)]
-    settings = {"zero_method": "wilcox", "method": "auto"}
-    return (
-        float(wilcoxon(d, alternative="greater", **settings).pvalue),
-        float(wilcoxon(d, alternative="less", **settings).pvalue),
-    )
+    It does so for at most 50 cases without zeros and ties, and, by all changes of sign, for at most 13 with them.
+    """
+    cases = int((~np.isnan(differences)).sum())
+    counted = ~np.isnan(ranks)
+    doubled = (2 * ranks[counted]).astype(int)  # ties have half ranks
+    plain = len(doubled) == cases and len(set(doubled.tolist())) == cases
+    if cases > (_SMALL if plain else _TIED):
+        return None
+    survival = _survival(tuple(sorted(doubled.tolist())))
+    plus = int(doubled[differences[counted] > 0].sum())
+    return float(survival[plus]), float(survival[doubled.sum() - plus])
+
+
+@lru_cache(maxsize=1024)
+def _survival(doubled: tuple[int, ...]) -> np.ndarray:
+    """P(sum of a random half of the doubled ranks ≥ s) for s = 0, 1, ...: each rank has either sign alike."""
+    ways = np.zeros(sum(doubled) + 1)
+    ways[0] = 1
+    for rank in doubled:
+        ways[rank:] += ways[:-rank].copy()
+    return np.cumsum(ways[::-1])[::-1] / 2.0 ** len(doubled)
 
 
 def _ranks(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

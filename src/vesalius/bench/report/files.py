@@ -28,6 +28,7 @@ def write(
     out: str | Path,
     title: str = "Which model holds up?",
     pictures: Pictures | None = None,
+    figures: bool = True,
     progress: Callable[[str], None] = lambda step: None,
 ) -> Verdict:
     """Write everything into `out` (made where it is not there).
@@ -37,6 +38,7 @@ def write(
         out: the folder.
         title: of the page.
         pictures: where masks and images lie, for the worst cases.
+        figures: whether the charts are saved as files, too.
         progress: is told what is being done.
 
     Returns:
@@ -45,7 +47,7 @@ def write(
     from vesalius.bench.report.figures import draw
 
     out = Path(out)
-    (out / "figures").mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     progress("tables")
     for name, file in _CSV.items():
         if name in analysis.frames:
@@ -60,7 +62,9 @@ def write(
         for target in analysis.targets(metric)
         for kind, chart in draw(analysis, metric, target).items()
     }
-    save_all({out / "figures" / _file_name(name): figure for name, figure in drawn.items()})
+    if figures:
+        (out / "figures").mkdir(exist_ok=True)
+        save_all({out / "figures" / _file_name(name): figure for name, figure in drawn.items()})
     progress("page")
     origin = _origin(analysis)
     _json(out / "report.json", machine(analysis, said, [*analysis.notes, *notes], origin))
