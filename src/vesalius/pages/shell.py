@@ -149,8 +149,8 @@ def table(
 def chart(name: str, alt: str, caption: str = "") -> str:
     """The place of a chart, with what it shows in words."""
     below = f"<figcaption>{caption}</figcaption>" if caption else ""
-    return f'<figure><div class="chart" data-chart="{escape(name)}" role="img" '
-    f'aria-label="{escape(alt)}"></div>{below}</figure>'
+    place = f'<div class="chart" data-chart="{escape(name)}" role="img" aria-label="{escape(alt)}"></div>'
+    return f"<figure>{place}{below}</figure>"
 
 
 def _section(section: Section, first: str) -> str:

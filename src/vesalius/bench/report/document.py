@@ -70,8 +70,8 @@ def document(
     )
     if analysis.settings.select:
         subtitle += f"; cases with {analysis.settings.select}"
-    footer = f"Made with Vesalius {escape(origin['versions']['vesalius'])} on {escape(origin['time'])}. This "
-    "file needs no network."
+    made = f"Made with Vesalius {escape(origin['versions']['vesalius'])} on {escape(origin['time'])}"
+    footer = f"{made}. This file needs no network."
     return page(title, subtitle, _hero(analysis, said), sections, controls, specs, footer)
 
 

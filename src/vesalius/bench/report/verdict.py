@@ -137,8 +137,8 @@ def _stability(analysis: Analysis, metric: str, target: str, leader: str) -> lis
     ranks = ranks.sort("p_first", "model", descending=[True, False])
     first, share = ranks["model"][0], ranks["p_first"][0]
     ours = _rows(ranks, model=leader)
-    text = f"Drawn anew {analysis.settings.replicates:,} times from the {ranks['n_shared'][0]} cases that all "
-    "models share, "
+    shared = f"the {ranks['n_shared'][0]} cases that all models share"
+    text = f"Drawn anew {analysis.settings.replicates:,} times from {shared}, "
     if first == leader or not ours.height:
         text += f"{first} ranks first in {share:.0%} of the draws"
     else:
