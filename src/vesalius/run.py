@@ -296,10 +296,13 @@ def provenance(libraries: Iterable[str] = ()) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well; otherwise nothing changes."""
+    """A temporary path beside `path` that takes its place when the block ends well; otherwise nothing changes.
+
+    It keeps the suffixes and begins with a dot, so that nothing that lists the folder takes it for a case.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)

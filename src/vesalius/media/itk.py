@@ -9,8 +9,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from vesalius.errors import VesaliusError
-from vesalius.media.files import replacing
 from vesalius.media.volume import Header, Volume
+from vesalius.run import replacing
 
 sitk.ProcessObject.SetGlobalWarningDisplay(False)
 

@@ -58,7 +58,7 @@ def read(path: Path) -> Volume:
 
 def write(path: Path, volume: Volume) -> None:
     """Writes NIfTI-1 with sform and qform set, gzipped by isal if the name ends with .gz."""
-    from vesalius.media.files import replacing
+    from vesalius.run import replacing
 
     data = volume.data
     if data.dtype.kind == "b":

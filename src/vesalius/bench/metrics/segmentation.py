@@ -3,7 +3,7 @@
 `score` is the door: arrays in, records out, no files. Knows what a metric is on two masks, and what it is where one or
 both are empty; leaves surfaces to `surfaces.py`, distances to `directed.py`,
 counts to `overlap.py`, components to `instances.py`, skeletons and
-bands to `shape.py`. A metric is a function of a `Pair` named in `COMPUTERS`; docs/extend.md adds one.
+bands to `shape.py`. A metric is a function of a `Pair` named in `COMPUTERS`; docs/add_a_metric.md adds one.
 
 Empty masks. Three states are kept apart in `status`, under a named policy (`empty`):
 
