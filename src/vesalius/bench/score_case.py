@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from vesalius.bench.metrics import metric, overlap
+from vesalius.bench.metrics import metric
 from vesalius.bench.metrics.segmentation import Pair, Settings, compare
 from vesalius.errors import VesaliusError
 from vesalius.formats.labels import LabelMap
 from vesalius.formats.masks import Entry, Mask, is_dicom, read_mask
+from vesalius.media.counts import present
 from vesalius.media.grid import grid_difference, orientation_of
 from vesalius.media.volume import Header, Volume, onto_grid, read_header
 
@@ -253,7 +254,7 @@ def _warn_of_undeclared(mask: Mask, targets: Targets, side: str, warnings: list[
         return
     for k, layer in enumerate(mask.layers):
         declared = {i for where, ids in targets.values() if where == k for i in ids} | set(mask.ignored)
-        _warn(layer, [i for i in overlap.present(layer) if i not in declared], side, warnings)
+        _warn(layer, [i for i in present(layer) if i not in declared], side, warnings)
 
 
 def _warn(layer: np.ndarray, ids: list[int], side: str, warnings: list[str]) -> None:

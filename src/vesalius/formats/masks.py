@@ -208,9 +208,12 @@ def unique_cases(entries: Iterable[Entry]) -> dict[str, Entry]:
 
 def voxel_counts(labels: np.ndarray) -> dict[int, int]:
     """Voxels of each id, background (0) left out."""
-    import fastremap
+    if labels.dtype.itemsize <= 2:
+        from vesalius.media.counts import label_counts
 
-    ids, counts = fastremap.unique(labels.ravel(order="K"), return_counts=True)
+        counts = label_counts(labels)
+        return {int(i): int(counts[i]) for i in np.flatnonzero(counts) if i}
+    ids, counts = np.unique(labels, return_counts=True)
     return {int(i): int(n) for i, n in zip(ids, counts, strict=True) if i}
 
 

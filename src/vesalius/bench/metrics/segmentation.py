@@ -26,6 +26,7 @@ import numpy as np
 from vesalius.bench.metrics import DEFAULT_METRICS, METRICS, instances, metric, overlap, shape, surfaces
 from vesalius.bench.metrics.directed import Directed, percentile, pooled, within
 from vesalius.errors import VesaliusError
+from vesalius.media.counts import present
 
 Labels = Mapping[str, int | Sequence[int]] | Mapping[int, str] | Iterable[int]
 
@@ -167,7 +168,7 @@ def compare(
 
 def _targets(labels: Labels | None, *arrays: np.ndarray) -> dict[str, tuple[int, ...]]:
     if labels is None:
-        labels = sorted({label for array in arrays for label in overlap.present(array)})
+        labels = sorted({label for array in arrays for label in present(array)})
     if not isinstance(labels, Mapping):
         return {str(label): (int(label),) for label in labels}
     names: dict[str, tuple[int, ...]] = {}

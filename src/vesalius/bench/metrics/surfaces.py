@@ -124,8 +124,7 @@ def distances(query: np.ndarray, target: np.ndarray, spacing: Spacing, reverse: 
         reverse: the caller's axes are x, y, z: squares are summed in the caller's order, so that results are bit for
             bit those of scipy's distance transform and comparisons with a tolerance fall the same way.
     """
-    low, high = target.min(axis=0), target.max(axis=0)
-    words, extents = _bitmap(target, low, high)
+    words, extents, low = _bitmap(target)
     return _search(query, words, extents, low, np.asarray(spacing, dtype=np.float64), reverse)
 
 
@@ -160,8 +159,9 @@ def _corners(labels, flat):
     """Every corner whose eight voxels are not all alike, once for each label among them."""
     depth, height, width = labels.shape
     empty = np.zeros(width, labels.dtype)
-    differs = np.zeros(width + 1, np.bool_)
-    mixed = np.zeros((width + 8) // 8 * 8, np.bool_)
+    lanes = 8 // labels.itemsize  # voxels a 64-bit word
+    differs = np.zeros(width + 1, labels.dtype)
+    mixed = np.zeros((width + lanes) // lanes * lanes, labels.dtype)
     mixed_words = mixed.view(np.uint64)
     cell = np.zeros(8, labels.dtype)
     owner, points, codes = np.empty(1 << 16, np.uint32), np.empty((1 << 16, 3), np.int32), np.empty(1 << 16, np.uint8)
@@ -172,18 +172,18 @@ def _corners(labels, flat):
             b = labels[z - 1, y] if z > 0 and y < height else empty
             c = labels[z, y - 1] if z < depth and y > 0 else empty
             d = labels[z, y] if z < depth and y < height else empty
-            # Two loops written for the vectoriser mark the corners that are mixed, a byte each.
+            # Two loops written for the vectoriser: non-zero marks the corners that are mixed.
             for x in range(width):
-                differs[x] = (a[x] != b[x]) | (a[x] != c[x]) | (a[x] != d[x])
-            mixed[0] = differs[0] or a[0] != 0
+                differs[x] = (a[x] ^ b[x]) | (a[x] ^ c[x]) | (a[x] ^ d[x])
+            mixed[0] = differs[0] | a[0]
             for x in range(1, width):
-                mixed[x] = differs[x] | differs[x - 1] | (a[x] != a[x - 1])
-            mixed[width] = differs[width - 1] or a[width - 1] != 0
+                mixed[x] = differs[x] | differs[x - 1] | (a[x] ^ a[x - 1])
+            mixed[width] = differs[width - 1] | a[width - 1]
             for w in range(len(mixed_words)):
                 if mixed_words[w] == 0:
                     continue
-                for x in range(8 * w, min(8 * w + 8, width + 1)):
-                    if not mixed[x]:
+                for x in range(lanes * w, min(lanes * w + lanes, width + 1)):
+                    if mixed[x] == 0:
                         continue
                     cell[0] = a[x - 1] if x > 0 else 0
                     cell[2] = b[x - 1] if x > 0 else 0
@@ -259,8 +259,12 @@ def _sort_by_label(owner, points, codes, count):
 
 
 @njit(cache=True, nogil=True)
-def _bitmap(target, low, high):
-    """Target points as a bit a corner, rows along x; and, for each row, the first and last set x (-1 where empty)."""
+def _bitmap(target):
+    """Target points as a bit a corner, rows along x; for each row, the first and last set x (-1 where empty); origin."""
+    low, high = target[0].copy(), target[0].copy()
+    for i in range(len(target)):
+        for axis in range(3):
+            low[axis], high[axis] = min(low[axis], target[i, axis]), max(high[axis], target[i, axis])
     depth, height, width = high[0] - low[0] + 1, high[1] - low[1] + 1, high[2] - low[2] + 1
     words = np.zeros((depth, height, (width + 63) // 64), np.uint64)
     extents = np.full((depth, height, 2), -1, np.int32)
@@ -271,7 +275,7 @@ def _bitmap(target, low, high):
             extents[z, y, 0] = x
         if x > extents[z, y, 1]:
             extents[z, y, 1] = x
-    return words, extents
+    return words, extents, low
 
 
 @njit(cache=True, nogil=True, inline="always")
