@@ -1,7 +1,7 @@
 """What each metric is called, which way is better, what its worst value is, and how it is defined.
 
 This file knows metrics as readers of scores need them; the numbers themselves come from the pure functions beside it.
-To add one: write its function, add a line here, and name it in `segmentation.COMPUTERS` (docs/add_a_metric.md shows how).
+To add one: write its function, add a line here, and name it in `segmentation.COMPUTERS` (docs/add_a_metric.md).
 """
 
 from dataclasses import dataclass

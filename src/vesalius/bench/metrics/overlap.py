@@ -85,19 +85,36 @@ def _look_up(flat, table):
 
 
 @njit(cache=True, nogil=True)
-def count(reference, prediction, labels, partner):
-    """Voxel counts of labels 0..labels in two index volumes (z, y, x), in one pass.
+def foreground(reference, prediction):
+    """First and end z, first and end y of the rows where either index volume (z, y, x) holds a label (0s if none)."""
+    depth, height, width = reference.shape
+    first_z, end_z, first_y, end_y = depth, 0, height, 0
+    for z in range(depth):
+        for y in range(height):
+            r, p = reference[z, y], prediction[z, y]
+            seen = r[0] | p[0]
+            for x in range(1, width):
+                seen |= r[x] | p[x]
+            if seen != 0:
+                first_z, end_z = min(first_z, z), z + 1
+                first_y, end_y = min(first_y, y), max(end_y, y + 1)
+    return (first_z, end_z, first_y, end_y) if end_z else (0, 0, 0, 0)
+
+
+@njit(cache=True, nogil=True)
+def count(reference, prediction, box, labels, partner):
+    """Voxel counts of labels 1..labels in two index volumes (z, y, x), in one pass over the rows of `foreground`.
 
     Returns int64 arrays (labels + 1,): reference, prediction, their intersection, and |reference k ∩ prediction
     partner[k]|, which tells what exchanging a pair (left and right) would bring.
     """
-    depth, height, width = reference.shape
+    width = reference.shape[2]
     in_reference, in_prediction = np.zeros(labels + 1, np.int64), np.zeros(labels + 1, np.int64)
     shared, exchanged = np.zeros(labels + 1, np.int64), np.zeros(labels + 1, np.int64)
     changes = np.zeros((width + 8) // 8 * 8, np.bool_)
     words = changes.view(np.uint64)
-    for z in range(depth):
-        for y in range(height):
+    for z in range(box[0], box[1]):
+        for y in range(box[2], box[3]):
             r, p = reference[z, y], prediction[z, y]
             for x in range(1, width):
                 changes[x] = (r[x] != r[x - 1]) | (p[x] != p[x - 1])

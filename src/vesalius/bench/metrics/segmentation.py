@@ -157,8 +157,9 @@ def compare(
         )
         index = {name: k + 1 for k, name in enumerate(names)}
         partner = np.array([0, *(index.get((partners or {}).get(n, n), index[n]) for n in names)])
-        masks = _Masks(r, p, steps, reverse, reference.ndim == 2, len(names))
-        counts = overlap.count(r, p, len(names), partner)
+        box = overlap.foreground(r, p)
+        masks = _Masks(r, p, box, steps, reverse, reference.ndim == 2, len(names))
+        counts = overlap.count(r, p, box, len(names), partner)
         if masks.flat:  # the slice stands twice
             counts = tuple(c // 2 for c in counts)
         for name, k in index.items():
@@ -212,6 +213,7 @@ class _Masks:
 
     reference: np.ndarray
     prediction: np.ndarray
+    box: surfaces.Box
     spacing: tuple[float, float, float]
     reverse: bool
     flat: bool
@@ -227,7 +229,7 @@ class _Masks:
 
     def _extract(self, voxel: bool):
         pair = (self.reference, self.prediction)
-        return tuple(surfaces.extract(a, self.count, flat=self.flat, voxel=voxel) for a in pair)
+        return tuple(surfaces.extract(a, self.count, box=self.box, flat=self.flat, voxel=voxel) for a in pair)
 
     @cached_property
     def areas(self) -> np.ndarray:

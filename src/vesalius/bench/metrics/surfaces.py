@@ -23,6 +23,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 Spacing = tuple[float, float, float]
+Box = tuple[int, int, int, int]  # first and end z, first and end y of the rows that hold labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +102,22 @@ def _patch_area(corners: list[tuple[int, int, int]], normal: np.ndarray) -> floa
     return full / 2 + float(sum(flaps)) / 4
 
 
-def extract(labels: np.ndarray, count: int, *, flat: bool = False, voxel: bool = False) -> Surfaces:
+def extract(
+    labels: np.ndarray, count: int, *, box: Box | None = None, flat: bool = False, voxel: bool = False
+) -> Surfaces:
     """Surface elements of labels 1..count in one pass over the volume.
 
     Args:
         labels: unsigned (z, y, x), C-contiguous, values 0..count.
         count: how many labels there are.
+        box: rows beyond which nothing is labelled, as `overlap.foreground` gives them; the whole volume by default.
         flat: `labels` is one slice stacked twice and stands for a 2D image: only the corners between the two copies
             count, so elements are contour pieces of unit depth.
         voxel: boundary voxels instead of corners (`flat`: neighbours across slices do not count).
     """
     find = _boundary_voxels if voxel else _corners
-    return Surfaces(*_sort_by_label(*find(labels, flat), count))
+    rows = box or (0, labels.shape[0], 0, labels.shape[1])
+    return Surfaces(*_sort_by_label(*find(labels, rows, flat), count))
 
 
 def distances(query: np.ndarray, target: np.ndarray, spacing: Spacing, reverse: bool) -> np.ndarray:
@@ -155,7 +160,7 @@ def _grow(owner, points, codes):
 
 
 @njit(cache=True, nogil=True)
-def _corners(labels, flat):
+def _corners(labels, box, flat):
     """Every corner whose eight voxels are not all alike, once for each label among them."""
     depth, height, width = labels.shape
     empty = np.zeros(width, labels.dtype)
@@ -166,8 +171,8 @@ def _corners(labels, flat):
     cell = np.zeros(8, labels.dtype)
     owner, points, codes = np.empty(1 << 16, np.uint32), np.empty((1 << 16, 3), np.int32), np.empty(1 << 16, np.uint8)
     n = 0
-    for z in range(1 if flat else 0, 2 if flat else depth + 1):
-        for y in range(height + 1):
+    for z in range(1 if flat else box[0], 2 if flat else box[1] + 1):
+        for y in range(box[2], box[3] + 1):
             a = labels[z - 1, y - 1] if z > 0 and y > 0 else empty
             b = labels[z - 1, y] if z > 0 and y < height else empty
             c = labels[z, y - 1] if z < depth and y > 0 else empty
@@ -213,13 +218,13 @@ def _corners(labels, flat):
 
 
 @njit(cache=True, nogil=True)
-def _boundary_voxels(labels, flat):
+def _boundary_voxels(labels, box, flat):
     """Every labelled voxel with a face neighbour of another label; outside the volume is background."""
     depth, height, width = labels.shape
     owner, points, codes = np.empty(1 << 16, np.uint32), np.empty((1 << 16, 3), np.int32), np.empty(1 << 16, np.uint8)
     n = 0
-    for z in range(1 if flat else depth):
-        for y in range(height):
+    for z in range(0 if flat else box[0], 1 if flat else box[1]):
+        for y in range(box[2], box[3]):
             for x in range(width):
                 label = labels[z, y, x]
                 if label == 0:
@@ -260,7 +265,7 @@ def _sort_by_label(owner, points, codes, count):
 
 @njit(cache=True, nogil=True)
 def _bitmap(target):
-    """Target points as a bit a corner, rows along x; for each row, the first and last set x (-1 where empty); origin."""
+    """Target points as a bit a corner, rows along x; each row's first and last set x (-1 where empty); the origin."""
     low, high = target[0].copy(), target[0].copy()
     for i in range(len(target)):
         for axis in range(3):
