@@ -39,8 +39,9 @@ def test_pictures_lie_in_the_page():
 def test_charts_become_files(tmp_path):
     import altair as alt
 
-    drawn = alt.Chart(alt.InlineData(values=[{"x": 1}])).mark_bar(style="accent").encode(x="x:Q")
-    spec = charts.specification(drawn)
+    drawn = alt.Chart(alt.NamedData("rows")).mark_bar(style="accent").encode(x="x:Q", y=alt.Y("y:N", sort=["@order"]))
+    spec = charts.fill(charts.design(drawn), {"rows": [{"x": 1, "y": "b"}]}, {"order": ["a", "b"]})
+    assert spec["encoding"]["y"]["sort"] == ["a", "b"]
     assert "$schema" not in spec
     charts.save_all({tmp_path / "a": ("A title", spec)})
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")

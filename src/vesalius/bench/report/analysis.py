@@ -85,9 +85,13 @@ class Analysis:
         return self.tables.default_missing == "worst" or any((cube.status > 0).any() for cube in self.cubes.values())
 
     def targets(self, metric: str) -> list[str]:
-        """Targets to show, `average` first; without it where there is only one."""
-        *single, average = self.cubes[metric].targets
+        """Targets that some model has a value for, `average` first; without it where there is only one."""
+        cube = self.cubes[metric]
+        *single, average = (t for t, some in zip(cube.targets, self._scored(metric), strict=True) if some)
         return [average, *single] if len(single) > 1 else single
+
+    def _scored(self, metric: str) -> list[bool]:
+        return (~np.isnan(self.cubes[metric].values)).any(axis=(0, 1)).tolist()
 
     def order(self, metric: str, target: str) -> list[str]:
         """Models in rank order, those without a rank last."""
@@ -111,8 +115,11 @@ def analyse(scores: Sequence[str | Path], settings: Settings) -> Analysis:
     notes = list(tables.notes)
     frame, metadata = _choose(tables.frame, settings, notes)
     cubes = stats.cubes(frame, settings.missing or "ignore", list(settings.metrics) or None)
-    if all(np.isnan(cube.values).all() for cube in cubes.values()):
+    empty = [name for name, cube in cubes.items() if np.isnan(cube.values).all()]
+    if len(empty) == len(cubes):
         raise VesaliusError("no case has a score", remedy="check the tables, or choose other cases", code="empty")
+    for name in empty:
+        notes.append(f"{cubes.pop(name).metric.title} has no value in any case and is left out")
     bootstrap = stats.Bootstrap(settings.replicates, settings.seed, _clusters(metadata.frame, settings, notes))
     factors = stats.factors(settings.groups, metadata.frame) if settings.groups else []
     for factor in factors:
@@ -124,7 +131,9 @@ def analyse(scores: Sequence[str | Path], settings: Settings) -> Analysis:
     frames = _frames(list(cubes.values()), bootstrap, settings, factors, inside, outside)
     for cube in cubes.values():
         if cube.filled:
-            notes.append(f"{cube.metric.title}: {cube.filled} failed or absent predictions count with the worst value")
+            notes.append(
+                f"{cube.metric.title}: {cube.filled} values of failed or absent predictions are the worst value"
+            )
     analysis = Analysis(
         settings, tables, metadata, cubes, frames, factors, inside, outside, _flags(frame), tuple(notes)
     )

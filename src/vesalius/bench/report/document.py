@@ -66,7 +66,7 @@ def document(
     ]
     subtitle = (
         f"{_number(len(analysis.models), 'model')}, {_number(len(analysis.cases), 'case')}, "
-        f"{_number(len(analysis.cubes[said.metric].targets) - 1, 'structure')}"
+        f"{_number(max(1, len(analysis.targets(said.metric)) - 1), 'structure')}"
     )
     if analysis.settings.select:
         subtitle += f"; cases with {analysis.settings.select}"

@@ -6,6 +6,7 @@ Knows the names of the files. Leaves what stands in them to its neighbours. Ever
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ _CSV = {
     "group_means": "group_means",
     "gap": "gap", "stability": "stability", "rules": "rule_ranks", "agreement": "rule_agreement",
 }  # fmt: skip
+
+_MOST_FIGURES = 400  # a tenth of a second each
 
 
 def write(
@@ -54,8 +57,10 @@ def write(
             with replacing(out / f"{file}.csv") as part:
                 analysis.frames[name].write_csv(part)
     said = verdict(analysis)
-    shown, notes = worst_cases(analysis, said.metric, pictures) if pictures else ([], [])
+    notes: list[str] = []
+    shown, lost = worst_cases(analysis, said.metric, pictures) if pictures else ([], [])
     progress("figures")
+    firsts = tuple(f"_{metric}_{analysis.targets(metric)[0]}" for metric in analysis.cubes)
     drawn = {
         f"{kind}_{metric}_{target}": chart
         for metric in analysis.cubes
@@ -64,11 +69,18 @@ def write(
     }
     if figures:
         (out / "figures").mkdir(exist_ok=True)
-        save_all({out / "figures" / _file_name(name): figure for name, figure in drawn.items()})
+        chosen = drawn
+        if len(drawn) > _MOST_FIGURES:
+            chosen = {name: drawn[name] for name in drawn if name.endswith(firsts)}
+            notes.append(
+                f"figures/ holds {len(chosen)} of {len(drawn)} charts; those of single structures are on the page"
+            )
+        save_all({out / "figures" / _file_name(name): figure for name, figure in chosen.items()})
     progress("page")
     origin = _origin(analysis)
-    _json(out / "report.json", machine(analysis, said, [*analysis.notes, *notes], origin))
-    html = document(analysis, said, {name: spec for name, (_, spec) in drawn.items()}, shown, notes, origin, title)
+    _json(out / "report.json", machine(analysis, said, [*analysis.notes, *notes, *lost], origin))
+    analysis = replace(analysis, notes=(*analysis.notes, *notes))
+    html = document(analysis, said, {name: spec for name, (_, spec) in drawn.items()}, shown, lost, origin, title)
     with replacing(out / "report.html") as part:
         part.write_text(html, "utf-8")
     return said

@@ -69,7 +69,7 @@ def _rows(frame: pl.DataFrame, **equal: str) -> pl.DataFrame:
 
 def _what(analysis: Analysis, metric: str, target: str) -> str:
     title = analysis.cubes[metric].metric.title
-    number = len(analysis.cubes[metric].targets) - 1
+    number = len(analysis.targets(metric)) - 1
     return f"{title}, average of {number} structures" if target == AVERAGE else f"{title} of {target}"
 
 
