@@ -1,4 +1,4 @@
-"""The report in a real browser: no request, no error, nothing cut off at a phone's or a desktop's width, and it works."""
+"""The report in a real browser: no request, no error, nothing cut off on a phone or a desktop, and it works."""
 
 import shutil
 
