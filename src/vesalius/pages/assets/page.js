@@ -41,13 +41,15 @@
     await vegaEmbed(element, fitted(spec, Math.max(240, Math.floor(width))), options);
   }
 
-  const near = new IntersectionObserver((entries) => {
-    for (const entry of entries) if (entry.isIntersecting) { near.unobserve(entry.target); draw(entry.target); }
-  }, { rootMargin: "600px" });
-
-  function charts(all) {
-    for (const element of document.querySelectorAll(".chart")) {
-      if (all || Number(element.dataset.width ?? 0) !== element.clientWidth) near.observe(element);
+  // From top to bottom, one after the other; a newer call (another view, theme or width) takes over from an older one.
+  let turn = 0;
+  async function charts(all) {
+    const mine = ++turn;
+    const elements = [...document.querySelectorAll(".chart")];
+    if (all) for (const element of elements) delete element.dataset.width;
+    for (const element of elements) {
+      if (mine !== turn) return;
+      if (Number(element.dataset.width ?? 0) !== element.clientWidth) await draw(element);
     }
   }
 
