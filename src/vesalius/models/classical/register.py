@@ -1,0 +1,143 @@
+"""Affine registration to a template by Gauss-Newton, inverse compositional (Baker and Matthews, IJCV 2004).
+
+Compares smoothed intensities, clipped so that contrast medium weighs little against fat, lung and bone. Several starts
+along the body's axis, since scans begin and end anywhere. Plain numpy and scipy, no random numbers.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from vesalius.models.classical.segmenter import Work, smooth
+
+STEP = 8.0  # mm of the template's grid
+CLIP = (-250.0, 160.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """A mean image on a grid of `STEP` mm.
+
+    Attributes:
+        image: clipped HU, float32.
+        seen: how much of the training cases covered a voxel, 0 to 1.
+    """
+
+    image: np.ndarray
+    seen: np.ndarray
+
+
+def features(work: Work) -> np.ndarray:
+    """The image that registration compares, on the working grid; outside the body as air."""
+    hu = np.where(work.body, np.clip(work.hu, *CLIP), CLIP[0])
+    return smooth(hu, work.spacing, 6.0)
+
+
+def sample(image: np.ndarray, points: np.ndarray, outside: float = 0.0, order: int = 1) -> np.ndarray:
+    """Values at points (3, ...) in index coordinates, linear."""
+    from scipy import ndimage
+
+    return ndimage.map_coordinates(image, points, order=order, mode="constant", cval=outside, prefilter=False)
+
+
+def grid_points(shape: tuple[int, ...]) -> np.ndarray:
+    """Index coordinates of a grid, (3, n)."""
+    return np.stack(np.meshgrid(*(np.arange(n, dtype=np.float32) for n in shape), indexing="ij")).reshape(3, -1)
+
+
+def start(work: Work, template_shape: tuple[int, ...], top: float) -> np.ndarray:
+    """First guess, template index -> work index: body boxes laid on each other across, base of the lungs on `top`.
+
+    Args:
+        work: the case.
+        template_shape: of the template's grid, whose middle is the middle of the body.
+        top: slice of the template at which lungs end.
+    """
+    low, high = work.box()
+    out = np.eye(4)
+    scale = STEP / work.spacing
+    out[:3, :3] = np.diag(scale)
+    middle = (low + high) / 2
+    out[:2, 3] = middle[:2] - scale[:2] * (np.array(template_shape[:2]) - 1) / 2
+    out[2, 3] = lung_base(work) - scale[2] * top
+    return out
+
+
+def lung_base(work: Work) -> float:
+    """Slice at which the lungs end: where less than 12 % of the body's section is air that reaches the top; else the top."""
+    import cc3d
+
+    air = (work.hu < -500) & work.body
+    found = cc3d.connected_components(np.ascontiguousarray(air))
+    crown = np.unique(found[:, :, -1])
+    lungs = np.isin(found, crown[crown > 0]) & (found > 0)
+    share = lungs.sum(axis=(0, 1)) / np.maximum(work.body.sum(axis=(0, 1)), 1)
+    above = np.flatnonzero(share > 0.12)
+    return float(above[0]) if len(above) else float(work.hu.shape[2] - 1)
+
+
+def register(image: np.ndarray, template: Template, guess: np.ndarray, shifts: tuple[float, ...] = (0.0,)) -> np.ndarray:
+    """The affine map template index -> image index that makes the image look most like the template.
+
+    Args:
+        image: of `features`.
+        template: what to look like.
+        guess: where to begin, 4x4.
+        shifts: further starts, mm along the body.
+    """
+    coarse = _Fit(template, every=2)
+    tried = []
+    for shift in shifts:
+        begin = guess.copy()
+        begin[2, 3] += shift / STEP * guess[2, 2]
+        tried.append(coarse.run(image, begin, 8))
+    _, best = min(tried, key=lambda result: result[0])
+    return _Fit(template, every=1).run(image, best, 14)[1]
+
+
+class _Fit:
+    """Gauss-Newton over some of the template's voxels; gradients of the template are taken once."""
+
+    def __init__(self, template: Template, every: int):
+        use = np.zeros(template.image.shape, bool)
+        use[::every, ::every, ::every] = True
+        use &= template.seen > 0.3
+        self.points = np.argwhere(use).T.astype(np.float32)
+        self.values, self.weights = template.image[use], template.seen[use]
+        gradient = np.stack([g[use] for g in np.gradient(template.image)])
+        self.middle = (np.array(template.image.shape, np.float32)[:, None] - 1) / 2
+        spread = (self.points - self.middle) / 20
+        # Twelve columns: a shift along each axis, and each axis times each coordinate.
+        self.jacobian = np.concatenate([gradient, *(gradient[i] * spread for i in range(3))]).astype(np.float32)
+
+    def run(self, image: np.ndarray, place: np.ndarray, rounds: int) -> tuple[float, np.ndarray]:
+        error, limits = np.inf, np.array(image.shape)[:, None] - 1
+        begin = place.copy()
+        for _ in range(rounds):
+            at = place[:3, :3].astype(np.float32) @ self.points + place[:3, 3:].astype(np.float32)
+            inside = ((at >= 0) & (at <= limits)).all(axis=0)
+            weight = self.weights * inside
+            if weight.sum() < 0.15 * self.weights.sum():
+                return np.inf, begin
+            left = (sample(image, at) - self.values) * inside
+            error = float((weight * left**2).sum() / weight.sum()) * float(self.weights.sum() / weight.sum()) ** 0.3
+            weighted = self.jacobian * weight
+            hessian = weighted @ self.jacobian.T
+            hessian[np.diag_indices(12)] *= 1.01
+            hessian[np.arange(3, 12), np.arange(3, 12)] += 0.01 * np.trace(hessian) / 12
+            step = np.linalg.solve(hessian.astype(float), (weighted @ left).astype(float))
+            place = place @ np.linalg.inv(self._matrix(step))
+        return error, place if _sane(place, begin) else begin
+
+    def _matrix(self, step: np.ndarray) -> np.ndarray:
+        out = np.eye(4)
+        linear = step[3:].reshape(3, 3) / 20
+        out[:3, :3] += linear
+        out[:3, 3] = step[:3] - linear @ self.middle[:, 0]
+        return out
+
+
+def _sane(place: np.ndarray, begin: np.ndarray) -> bool:
+    """Whether a map is one that a body can have: no axis scaled by more than a half or sheared away."""
+    change = np.linalg.solve(begin[:3, :3], place[:3, :3])
+    return bool(0.6 < np.linalg.svd(change)[1].min() and np.linalg.svd(change)[1].max() < 1.6)
