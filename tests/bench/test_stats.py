@@ -151,6 +151,24 @@ def test_worst_gives_absent_and_failed_predictions_the_worst_value():
     assert worst.values[0, 2, 0] == 0, "that b failed on case 3 shows that the liver is there"
 
 
+def test_a_structure_absent_from_the_reference_is_not_held_against_a_failed_prediction():
+    rows = [
+        ("a", "1", "liver", 0.9, "ok"),
+        ("a", "1", "spleen", None, "both_empty"),
+        ("b", "1", "liver", 0.0, "failed"),
+        ("b", "1", "spleen", None, "failed"),
+    ]
+    cube = stats.cubes(scores(rows), "worst")["dsc"]
+    assert np.isnan(cube.values[1, 0, cube.targets.index("spleen")])
+    assert cube.values[1, 0, cube.targets.index("average")] == 0.0
+    assert cube.count("failed")[1].tolist() == [1, 1, 1], "one case failed, whatever it lacks"
+
+
+def test_a_failed_prediction_of_which_nothing_is_known_is_worst():
+    cube = stats.cubes(scores([("a", "1", "liver", None, "failed"), ("a", "2", "liver", 0.8, "ok")]), "worst")["dsc"]
+    assert cube.values[0, :, 0].tolist() == [0.0, 0.8]
+
+
 def test_a_distance_without_fixed_worst_takes_the_largest_seen():
     rows = [
         ("a", "1", "liver", 3.0),

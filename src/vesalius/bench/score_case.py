@@ -63,7 +63,7 @@ def score_case(job: Case) -> dict[str, Any]:
     out: dict[str, Any] = {"rows": [], "lesions": [], "warnings": [], "problem": None}
     start = time.perf_counter()
     try:
-        reference = _reference(job)
+        reference = reference_mask(job)
     except VesaliusError as error:
         return out | {"problem": ["unscorable", error.code, _said(error, job)]}
     out |= {
@@ -73,7 +73,7 @@ def score_case(job: Case) -> dict[str, Any]:
     }
     failure, prediction = None, None
     try:
-        prediction = _prediction(job, reference, out["warnings"])
+        prediction = prediction_mask(job, reference, out["warnings"])
     except VesaliusError as error:
         failure = error
         out["problem"] = ["failed", error.code, _said(error, job)]
@@ -111,7 +111,8 @@ def _failed(row: Mapping[str, Any], pair: Pair, failure: VesaliusError) -> dict[
     return {**row, "value": value, "status": "failed", "reason": f"{failure.code}: {failure}"}
 
 
-def _reference(job: Case) -> Mask:
+def reference_mask(job: Case) -> Mask:
+    """The reference's structures; kept a while, since a worker often gets the same case of several models."""
     if job.reference is None:
         raise VesaliusError("no reference", case=job.case, remedy="add it, or leave the prediction out", code="missing")
     grid = _header(job.image) if job.image else None
@@ -158,7 +159,7 @@ def _grid_of(mask: Mask | None) -> Header | None:
     return Header(mask.shape, mask.affine, np.dtype(np.uint8)) if mask else None  # type: ignore[arg-type]
 
 
-def _prediction(job: Case, reference: Mask, warnings: list[str]) -> Mask:
+def prediction_mask(job: Case, reference: Mask, warnings: list[str]) -> Mask:
     """The prediction, on the reference's grid."""
     if job.failure:
         raise VesaliusError(job.failure[1], code=job.failure[0])
@@ -196,7 +197,7 @@ def _without_ignored(mask: Mask, reference: Mask) -> Mask:
 
 def _pairs(reference: Mask, prediction: Mask | None, job: Case, warnings: list[str]) -> list[Pair]:
     """Every target's pair; an unreadable prediction stands as an empty one."""
-    both = _match_names(reference, prediction, job, warnings)
+    both = matched_structures(reference, prediction, job, warnings)
     partners = {name: other for name in both if (other := mirrored(name)) and other in both}
     groups: dict[tuple[int, int], dict[str, tuple[tuple[int, ...], tuple[int, ...]]]] = {}
     for name, ((layer_r, ids_r), (layer_p, ids_p)) in both.items():
@@ -211,7 +212,7 @@ def _pairs(reference: Mask, prediction: Mask | None, job: Case, warnings: list[s
     return [done[name] for name in both]
 
 
-def _match_names(reference: Mask, prediction: Mask | None, job: Case, warnings: list[str]):
+def matched_structures(reference: Mask, prediction: Mask | None, job: Case, warnings: list[str]):
     """name → ((layer, ids) in the reference, (layer, ids) in the prediction), by name, or by id where names lack."""
     nothing: tuple[int, tuple[int, ...]] = (0, ())
     if prediction is None:

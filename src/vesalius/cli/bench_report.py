@@ -56,6 +56,10 @@ def report(
     references: Annotated[Path | None, typer.Option(help="Folder of the reference masks, for the pictures.")] = None,
     predictions: Annotated[Path | None, typer.Option(
         help="One model's folder of masks, or a folder of such folders, for the pictures.")] = None,
+    labels: Annotated[Path | None, typer.Option(
+        help="Names of ids in the masks, as for `bench score`, for the pictures.", show_default=False)] = None,
+    pattern: Annotated[str | None, typer.Option(
+        help="How file names hold the case, as for `bench score`, for the pictures.", show_default=False)] = None,
     worst: Annotated[int, typer.Option(help="How many of its worst cases to show for each model.", min=1)] = 2,
     replicates: Annotated[int, typer.Option(help="Bootstrap replicates.", min=100)] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap; the same seed gives the same report.", min=0)] = 0,
@@ -84,7 +88,7 @@ def report(
         rank_by=rank_by.value, missing=missing.value if missing else None, metrics=tuple(metric or ()),
         replicates=replicates, seed=seed,
     )  # fmt: skip
-    pictures = Pictures(references, predictions, images, worst) if references and predictions else None
+    pictures = Pictures(references, predictions, images, worst, labels, pattern) if references and predictions else None
     console = _console(stderr=True)
     with console.status("reading and computing") as status:
         analysis = analyse(scores, settings)

@@ -11,12 +11,13 @@ from itertools import pairwise
 
 import numpy as np
 
+Vector = Sequence[float] | np.ndarray
 Field = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 EVERYWHERE: Box = ((-1e9, 1e9), (-1e9, 1e9), (-1e9, 1e9))
 
 
-def smooth_noise(rng: np.random.Generator, shape: Sequence[int], cells: Sequence[float]) -> np.ndarray:
+def smooth_noise(rng: np.random.Generator, shape: Sequence[int], cells: Vector) -> np.ndarray:
     """Smooth random field (float32, variance about one): a cubic B-spline, random coefficients every `cells` voxels."""
     counts = [max(4, round(n / cell) + 4) for n, cell in zip(shape, cells, strict=True)]
     out = rng.standard_normal(counts).astype(np.float32)
@@ -37,7 +38,7 @@ def _spline_basis(n: int, m: int) -> np.ndarray:
     return basis
 
 
-def ellipsoid(centre: Sequence[float], radii: Sequence[float], axes: np.ndarray | None = None) -> tuple[Field, Box]:
+def ellipsoid(centre: Vector, radii: Vector, axes: np.ndarray | None = None) -> tuple[Field, Box]:
     """An ellipsoid and its box; rows of `axes` are the directions of its radii."""
     axes = np.eye(3) if axes is None else np.asarray(axes, float)
     (cx, cy, cz), reach = centre, np.sqrt(((axes * np.asarray(radii, float)[:, None]) ** 2).sum(axis=0))
@@ -205,3 +206,8 @@ def soft_max(*distances: np.ndarray, blend: float = 8.0) -> np.ndarray:
         near = np.clip(0.5 + 0.5 * (out - other) / blend, 0, 1)
         out = other + near * (out - other) + blend * near * (1 - near)
     return out
+
+
+def without(shape: Field, hole: Field) -> Field:
+    """A shape less another."""
+    return lambda x, y, z: np.maximum(shape(x, y, z), -hole(x, y, z))

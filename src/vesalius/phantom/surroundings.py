@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vesalius.phantom.canvas import EVERYWHERE, Canvas, ellipsoid, soft_max, tilted
+from vesalius.phantom.canvas import EVERYWHERE, Canvas, ellipsoid, soft_max, tilted, without
 from vesalius.phantom.patient import Patient
 
 FAT, LUNG, GAS = -104.0, -845.0, -950.0
@@ -115,7 +115,7 @@ def paint_spine(canvas: Canvas, trunk: Trunk) -> None:
         canvas.tube([(side * 55, -62, 20, 9), (side * 72, -58, -30, 14), (side * 80, -55, -80, 12)], muscle)
         hip = ellipsoid((side * 88, -38, -135), (62, 48, 62), tilted(about_z=side * 38))
         inner = ellipsoid((side * 78, -30, -132), (60, 44, 64), tilted(about_z=side * 38))
-        canvas.paint(lambda x, y, z, a=hip[0], b=inner[0]: np.maximum(a(x, y, z), -b(x, y, z)), hip[1], 330.0)
+        canvas.paint(without(hip[0], inner[0]), hip[1], 330.0)
         canvas.tube([(side * 10, -38, 160, 6), (side * 14, -24, 60, 7), (side * 16, -28, 15, 4)], muscle)  # crura
 
     def body(x, y, z):

@@ -1,27 +1,48 @@
 """The worst cases as pictures: image, reference, prediction and error, side by side.
 
-Knows which cases to show and where their files lie. Leaves reading to `formats.masks` and drawing to `media.render`.
+Knows which cases to show and where their files lie. Leaves reading to `bench.score_case` and drawing to `media.render`.
 A picture that cannot be made is a note, never the end of the report.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from vesalius.bench.report.analysis import Analysis
 from vesalius.bench.report.verdict import show
+from vesalius.bench.score import jobs, plan
+from vesalius.bench.score_case import Case, matched_structures, prediction_mask, reference_mask
 from vesalius.errors import VesaliusError
+from vesalius.formats.labels import read_label_map
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Where the files lie, and how many cases of each model to show."""
+    """Where the files lie, how their names and labels are read (as for `bench score`), and how many cases to show."""
 
     references: Path
     predictions: Path
     images: Path | None = None
     each: int = 2
+    labels: Path | None = None
+    pattern: str | None = None
+
+    def jobs(self, models: tuple[str, ...]) -> dict[tuple[str, str], Case]:
+        """(model, case) → where its masks are."""
+        if not self.predictions.is_dir():
+            raise VesaliusError("there is no such folder", file=self.predictions, remedy="check --predictions")
+        several = any((self.predictions / model).is_dir() for model in models)
+        if not several and len(models) > 1:
+            remedy = "name the folder of model folders"
+            problem = f"has no folder named like a model ({', '.join(models[:5])})"
+            raise VesaliusError(problem, file=self.predictions, remedy=remedy, code="layout")
+        model = None if several else models[0]
+        pairings = plan(self.predictions, self.references, models=several, model=model, pattern=self.pattern)
+        labels = read_label_map(self.labels) if self.labels else None
+        template = Case("", "", None, None, reference_labels=labels)
+        return {(job.model, job.case): job for job in jobs(pairings, template, self.references, self.images)}
 
 
 @dataclass(frozen=True)
@@ -37,49 +58,24 @@ class WorstCase:
 
 def worst_cases(analysis: Analysis, metric: str, pictures: Pictures) -> tuple[list[WorstCase], list[str]]:
     """The `each` worst cases of every model, each with its worst target, models in rank order; and what went wrong."""
-    from vesalius.formats.masks import find_cases, find_images
-
-    references = find_cases(pictures.references)
-    images = find_images(pictures.images) if pictures.images else {}
-    folders = _folders(analysis.models, pictures.predictions)
+    found = pictures.jobs(analysis.models)
     order = analysis.order(metric, analysis.targets(metric)[0])
-    shown, notes = (
-        [],
-        [f"pictures: no folder of predictions is named {model}" for model in order if model not in folders],
-    )
+    absent = [model for model in order if model not in {name for name, _ in found}]
+    notes = [f"pictures: no folder of predictions is named {model}" for model in absent]
+    shown = []
     for row in _worst(analysis, metric, pictures.each).iter_rows(named=True):
         model, case, target = row["model"], row["case"], row["target"]
-        if model not in folders:
+        if model in absent:
             continue
         try:
-            prediction = folders[model].get(case)
-            if case not in references or prediction is None:
-                missing = "reference" if case not in references else "prediction"
-                raise VesaliusError(f"there is no {missing}", case=case)
-            panels = _panels(references[case], prediction, images.get(case), target)
+            if (model, case) not in found:
+                raise VesaliusError("there is no reference", case=case)
+            panels = _panels(found[model, case], target)
         except VesaliusError as error:
             notes.append(f"pictures: {model}, {case}: {error}")
             continue
         shown.append(WorstCase(model, case, target, show(analysis, metric, row["value"]), panels))
     return sorted(shown, key=lambda item: order.index(item.model)), notes
-
-
-def _folders(models: tuple[str, ...], folder: Path) -> dict[str, dict]:
-    """Each model's cases: `folder` holds a folder for each model, or is the one of the only model."""
-    from vesalius.formats.masks import find_cases
-
-    if not folder.is_dir():
-        raise VesaliusError("there is no such folder", file=folder, remedy="check --predictions", code="absent")
-    found = {model: find_cases(folder / model) for model in models if (folder / model).is_dir()}
-    if found:
-        return found
-    if len(models) == 1:
-        return {models[0]: find_cases(folder)}
-    raise VesaliusError(
-        f"has no folder named like a model ({', '.join(models[:5])})", file=folder, remedy="name the folder of "
-        "model folders",
-        code="layout",
-    )  # fmt: skip
 
 
 def _worst(analysis: Analysis, metric: str, each: int) -> pl.DataFrame:
@@ -100,28 +96,24 @@ def _worst(analysis: Analysis, metric: str, each: int) -> pl.DataFrame:
     return frame.sort("quality", "case").group_by("model", maintain_order=True).head(each) if rows else frame
 
 
-def _panels(reference, prediction, image: Path | None, target: str) -> dict[str, bytes]:
-    from vesalius.formats.masks import read_mask
+def _panels(job: Case, target: str) -> dict[str, bytes]:
     from vesalius.media.render import comparison
-    from vesalius.media.volume import Volume, onto_grid, read_volume
+    from vesalius.media.volume import Volume, read_volume
 
-    scan = read_volume(image) if image else None
-    truth = read_mask(reference, grid=scan)
-    grid = Volume(truth.layers[0], truth.affine)
-    answer = read_mask(prediction, grid=grid)
-    if target not in truth.targets and target not in answer.targets:
-        raise VesaliusError(
-            f"neither mask has a structure named {target}", remedy="give the label map that the scores used"
-        )
+    truth = reference_mask(job)
+    answer = prediction_mask(job, truth, [])
+    both = matched_structures(truth, answer, job, [])
+    if target not in both:
+        remedy = "give the label map that the scores used with --labels"
+        raise VesaliusError(f"the masks have no structure named {target}", remedy=remedy)
     wanted, given = (
-        Volume(mask.binary(target).astype("uint8"), mask.affine) if target in mask.targets else None
-        for mask in (truth, answer)
+        Volume(np.isin(mask.layers[layer], ids).astype(np.uint8), truth.affine)
+        for mask, (layer, ids) in zip((truth, answer), both[target], strict=True)
     )
-    if wanted is None:
-        wanted = Volume((grid.data * 0).astype("uint8"), truth.affine)
-    if given is not None:
-        given = onto_grid(given, grid)
-    return {name: _small(panel) for name, panel in comparison(scan, wanted, given).items()}
+    panels = comparison(read_volume(job.image) if job.image else None, wanted, given)
+    if job.image is None:
+        del panels["image"]
+    return {name: _small(panel) for name, panel in panels.items()}
 
 
 def _small(png: bytes) -> bytes:

@@ -50,9 +50,10 @@ class Cube:
     filled: int
 
     def count(self, status: str) -> np.ndarray:
-        """Rows with that status, models × targets; `average` counts those of all targets."""
-        per_target = (self.status == STATUSES.index(status)).sum(axis=1)
-        return np.concatenate([per_target, per_target.sum(axis=1, keepdims=True)], axis=1)
+        """Rows with that status, models × targets; `average` counts structures of all targets, or cases that failed."""
+        found = self.status == STATUSES.index(status)
+        whole = found.any(axis=2) if status == "failed" else found.sum(axis=2)
+        return np.concatenate([found.sum(axis=1), whole.sum(axis=1, keepdims=True)], axis=1)
 
     def shared(self, target: int) -> np.ndarray:
         """Cases (bool) in which every model that has this target at all has a value for it."""
@@ -114,7 +115,11 @@ def _cube(rows: pl.DataFrame, which: Metric, models: list[str], cases: list[str]
         values[failed] = np.nan
     else:
         there = (~np.isnan(values)).any(axis=0)
-        unanswered = (lacking & there) | ((failed | (status == STATUSES.index("missed"))) & np.isnan(values))
+        # A failed row without a value: the structure is absent, if the case's other rows or other models' say so.
+        blank = np.isnan(values)
+        told = (has_row & ~failed).any(axis=0)
+        unknown = there | (blank.all(axis=2, keepdims=True) & ~told)
+        unanswered = (lacking & there) | (failed & blank & unknown) | ((status == STATUSES.index("missed")) & blank)
         for t in range(len(targets)):
             values[:, :, t][unanswered[:, :, t]] = _worst(which, values[:, :, t])
         filled = int((lacking & there).sum() + failed.sum())

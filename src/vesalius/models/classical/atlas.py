@@ -40,6 +40,7 @@ class Atlas:
         self.names, self.template, self.priors = names, template, priors
         self.histograms, self.levels = histograms, levels
         self._placed: tuple[Work, np.ndarray] | None = None
+        self._prior: tuple[Work, tuple[slice, ...], np.ndarray] | None = None
 
     @classmethod
     def fit(cls, cases: Iterable[Work], names: dict[int, str]) -> Self:
@@ -75,7 +76,12 @@ class Atlas:
         return self._placed[1]
 
     def prior(self, work: Work) -> tuple[tuple[slice, ...], np.ndarray]:
-        """Where any structure may be, and the prior there: (1 + structures, *box), background first."""
+        """Where any structure may be, and the prior there: (1 + structures, *box), background first; remembered too."""
+        if self._prior is None or self._prior[0] is not work:
+            self._prior = work, *self._prior_of(work)
+        return self._prior[1], self._prior[2].copy()
+
+    def _prior_of(self, work: Work) -> tuple[tuple[slice, ...], np.ndarray]:
         back = np.linalg.inv(self.place(work))
         corners = _support(self.priors.max(axis=0) > 0.01)
         box = _image_box(self.place(work), corners, work.hu.shape)
@@ -112,7 +118,7 @@ class Atlas:
         """Means of the structures in this scan, by EM on every third voxel along each axis."""
         some = (slice(None), *(slice(None, None, 2),) * 3)
         few, sparse = hu[some[1:]], prior[some]
-        mean, between, within = self.levels.T
+        mean, between, _ = self.levels.T
         means = mean.copy()
         for _ in range(rounds):
             joint = sparse * self._likelihood(few, means)
@@ -125,8 +131,9 @@ class Atlas:
 
     def save(self, path: Path) -> None:
         """Writes what was learned."""
-        keep(path, self.names, image=self.template.image, seen=self.template.seen.astype(np.float16),
-             priors=(self.priors * 255 + 0.5).astype(np.uint8), histograms=self.histograms, levels=self.levels)  # fmt: skip
+        priors, seen = (self.priors * 255 + 0.5).astype(np.uint8), self.template.seen.astype(np.float16)
+        learned = {"priors": priors, "histograms": self.histograms, "levels": self.levels}
+        keep(path, self.names, {"image": self.template.image, "seen": seen, **learned})
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -205,4 +212,7 @@ def _support(mask: np.ndarray) -> np.ndarray:
 def _image_box(place: np.ndarray, corners: np.ndarray, shape: tuple[int, ...]) -> tuple[slice, ...]:
     at = place[:3, :3] @ corners + place[:3, 3:]
     low, high = np.floor(at.min(axis=1)).astype(int), np.ceil(at.max(axis=1)).astype(int) + 1
-    return tuple(slice(max(0, min(a, n - 1)), max(1, min(b, n))) for a, b, n in zip(low.tolist(), high.tolist(), shape, strict=True))
+    return tuple(
+        slice(max(0, min(a, n - 1)), max(1, min(b, n)))
+        for a, b, n in zip(low.tolist(), high.tolist(), shape, strict=True)
+    )

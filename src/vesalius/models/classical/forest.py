@@ -1,7 +1,7 @@
 """`forest`: a random forest over voxels, which sees intensities at several scales and the place in the atlas.
 
-The strongest of the four where scans look like the training cases, since it learns how bright things are there; it has no
-means to notice that a scan was taken in another phase. Grown by scikit-learn, kept as plain arrays and walked by a
+It learns how bright things are in the training cases and has no means to notice that a scan was taken in another phase.
+Grown by scikit-learn, kept as plain arrays and walked by a
 numba kernel, so that a saved forest runs without scikit-learn and holds no pickled code.
 """
 
@@ -18,8 +18,8 @@ from vesalius.models.classical.segmenter import SPACE, Work, keep, prepare, reca
 
 SCALES = (1.8, 4.0, 9.0)  # mm
 FAR = (18.0, 36.0)  # mm to the neighbourhoods that are looked at along each axis
-TREES, DEPTH, LEAF = 20, 16, 4
-SAMPLES = 9000  # voxels of each training case
+TREES, DEPTH, LEAF = 16, 16, 4
+SAMPLES = 4500  # voxels of each training case
 
 
 class Forest:
@@ -52,7 +52,7 @@ class Forest:
             seen.append(_look(work, box, pick, atlas))
             told.append(labels.ravel()[pick])
         grown = RandomForestClassifier(
-            TREES, max_depth=DEPTH, min_samples_leaf=LEAF, max_features=8, max_samples=0.4, random_state=0, n_jobs=-1
+            TREES, max_depth=DEPTH, min_samples_leaf=LEAF, max_features=6, max_samples=0.4, random_state=0, n_jobs=-1
         ).fit(np.concatenate(seen), np.concatenate(told))
         return cls(atlas, _arrays(grown, list(names)))
 
@@ -77,7 +77,7 @@ class Forest:
     def save(self, path: Path) -> None:
         """Writes the trees; the atlas goes beside it as `<name>.atlas.npz`."""
         self.atlas.save(path.with_suffix(".atlas.npz"))
-        keep(path, self.names, **self.trees)
+        keep(path, self.names, self.trees)
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -64,7 +64,7 @@ def start(work: Work, template_shape: tuple[int, ...], top: float) -> np.ndarray
 
 
 def lung_base(work: Work) -> float:
-    """Slice at which the lungs end: where less than 12 % of the body's section is air that reaches the top; else the top."""
+    """Lowest slice of which more than 12 % is air that reaches the top of the scan: lung; without lungs the top slice."""
     import cc3d
 
     air = (work.hu < -500) & work.body
@@ -76,7 +76,9 @@ def lung_base(work: Work) -> float:
     return float(above[0]) if len(above) else float(work.hu.shape[2] - 1)
 
 
-def register(image: np.ndarray, template: Template, guess: np.ndarray, shifts: tuple[float, ...] = (0.0,)) -> np.ndarray:
+def register(
+    image: np.ndarray, template: Template, guess: np.ndarray, shifts: tuple[float, ...] = (0.0,)
+) -> np.ndarray:
     """The affine map template index -> image index that makes the image look most like the template.
 
     Args:
@@ -139,5 +141,5 @@ class _Fit:
 
 def _sane(place: np.ndarray, begin: np.ndarray) -> bool:
     """Whether a map is one that a body can have: no axis scaled by more than a half or sheared away."""
-    change = np.linalg.solve(begin[:3, :3], place[:3, :3])
-    return bool(0.6 < np.linalg.svd(change)[1].min() and np.linalg.svd(change)[1].max() < 1.6)
+    stretch = np.linalg.svd(np.linalg.solve(begin[:3, :3], place[:3, :3]))[1]
+    return bool(stretch.min() > 0.6 and stretch.max() < 1.6)

@@ -98,7 +98,9 @@ def prepare(volume: Volume, labels: Volume | None = None) -> Work:
     marked = None
     if labels is not None:
         marks, _, _ = _to_ras(onto_grid(labels, volume).data, volume.affine)
-        middle = tuple(slice(int(s) // 2, int(s) // 2 + n * int(s), int(s)) for s, n in zip(steps, hu.shape, strict=True))
+        middle = tuple(
+            slice(int(s) // 2, int(s) // 2 + n * int(s), int(s)) for s, n in zip(steps, hu.shape, strict=True)
+        )
         marked = np.ascontiguousarray(marks[middle], np.uint8)
     return Work(hu, affine, spacing * steps, body, marked)
 
@@ -194,14 +196,13 @@ def smooth(data: np.ndarray, spacing: np.ndarray, sigma: float) -> np.ndarray:
     return ndimage.gaussian_filter(data.astype(np.float32), sigma / spacing, truncate=2.5)
 
 
-def keep(path: Path, names: dict[int, str], **arrays: np.ndarray) -> None:
+def keep(path: Path, names: dict[int, str], arrays: dict[str, np.ndarray]) -> None:
     """Writes learned arrays and label names to one `.npz`, whole or not at all."""
     from vesalius.run import replacing
 
     text = np.array([f"{label}={name}" for label, name in names.items()])
-    with replacing(path) as part:
-        with open(part, "wb") as stream:
-            np.savez_compressed(stream, names=text, **arrays)
+    with replacing(path) as part, open(part, "wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, names=text, **arrays)
 
 
 def recall(path: Path) -> tuple[dict[int, str], dict[str, np.ndarray]]:
