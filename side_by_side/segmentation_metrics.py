@@ -126,7 +126,8 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 def machine() -> str:
     """The processor, without the machine's name."""
-    words = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    words = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     return f"{words[0] if words else platform.machine()}, one core, Python {platform.python_version()}"
 
 
@@ -142,7 +143,10 @@ def main() -> None:
 
     everything = ours(files, SHOWN, 1)
     fast = ours(files, ("dsc", "nsd", "hd95"), 5)
-    peers = {name: peer(name, files, 3 if name == "surface_distance" else 1) for name in ("surface_distance", "monai", "panoptica")}
+    peers = {
+        name: peer(name, files, 3 if name == "surface_distance" else 1)
+        for name in ("surface_distance", "monai", "panoptica")
+    }
     if arguments.peer:
         peers["metrics_reloaded"] = peer("metrics_reloaded", files, 1, arguments.peer)
 
@@ -152,21 +156,30 @@ def main() -> None:
     rows = []
     for i, name in enumerate(PAIRS):
         mine = fast[i]["seconds"]
-        rows.append([name, f"{mine:.3f} s", *(f"{p[i]['seconds']:.2f} s ({p[i]['seconds'] / mine:.0f}×)" for p in peers.values())])
+        rows.append(
+            [
+                name,
+                f"{mine:.3f} s",
+                *(f"{p[i]['seconds']:.2f} s ({p[i]['seconds'] / mine:.0f}×)" for p in peers.values()),
+            ]
+        )
     print(table(header, rows))
 
     print("\nThe whole of `bench score` for one case against reading its two files (the floor is 1):\n")
-    rows = [
-        [name, f"{r['isal']:.3f} s", f"{r['nibabel']:.3f} s", f"{r['score']:.3f} s", f"{r['score'] / r['isal']:.2f}", f"{r['score'] / r['nibabel']:.2f}"]
-        for name, r in zip(PAIRS, reading(files), strict=True)
-    ]  # fmt: skip
+    rows = []
+    for name, r in zip(PAIRS, reading(files), strict=True):
+        ratios = (f"{r['score'] / r[reader]:.2f}" for reader in ("isal", "nibabel"))
+        rows.append([name, *(f"{r[key]:.3f} s" for key in ("isal", "nibabel", "score")), *ratios])
     print(table(["", "read (ours)", "read (nibabel)", "score", "score / our read", "score / nibabel's"], rows))
 
-    print("\nLargest difference between ours and each peer, over all labels of all pairs, for the definition it uses:\n")
+    print(
+        "\nLargest difference between ours and each peer, over all labels of all pairs, for the definition it uses:\n"
+    )
     differences = {name: agreement(everything, p) for name, p in peers.items()}
     rows = [[m, *(f"{d[m]:.1e}" if m in d else "" for d in differences.values())] for m in SHOWN]
     print(table(["", *peers], rows))
 
+    print("\npanoptica's NSD is the mean of the two directed shares, ours and the others' the share of both together.")
     print("\nWhich definition gives which number (AMOS, first five labels):\n")
     values = everything[0]["values"]
     rows = [[f"label {k}", *(f"{values[k][m]:.4f}" for m in SHOWN)] for k in list(values)[:5]]

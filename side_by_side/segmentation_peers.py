@@ -1,6 +1,7 @@
 """Runs in the peers' environment: one peer scores all labels of given pairs and prints values and seconds as JSON.
 
-Called by segmentation_metrics.py: `segmentation_peers.py PEER TOLERANCE REPEATS [--path CHECKOUT] PREDICTION REFERENCE ...`.
+Called by segmentation_metrics.py as `segmentation_peers.py PEER TOLERANCE REPEATS [--path CHECKOUT] PREDICTION
+REFERENCE ...`.
 Every peer gets the masks in memory, one boolean pair a label, as its documentation shows.
 """
 
@@ -84,7 +85,7 @@ def main():
             setattr(scipy.ndimage, old, scipy.ndimage)
     np.bool = bool  # and one of MetricsReloaded's
     out = []
-    for prediction_path, reference_path in zip(rest[::2], rest[1::2]):
+    for prediction_path, reference_path in zip(rest[::2], rest[1::2], strict=True):
         images = [nibabel.load(path) for path in (prediction_path, reference_path)]
         prediction, reference = (np.asarray(image.dataobj) for image in images)
         spacing = tuple(float(s) for s in images[1].header.get_zooms()[:3])
