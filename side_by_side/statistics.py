@@ -72,9 +72,8 @@ def main() -> None:
 
     print("| | ours | plain loops | ratio |\n| --- | --- | --- | --- |")
     print(f"| 342 Wilcoxon tests a target | {fast:.2f} s | {slow:.1f} s | {slow / fast:.0f}× |")
-    print(
-        f"| 1,000 bootstrap replicates, means and medians | {summary:.2f} s | {naive:.1f} s (means) | {naive / summary:.0f}× |"
-    )
+    ratio = f"{naive:.1f} s (means alone) | {naive / summary:.1f}×"
+    print(f"| 1,000 bootstrap replicates, means and medians | {summary:.2f} s | {ratio} |")
     print(f"| 1,000 bootstrap rankings, τ | {ranks:.2f} s | | |")
     print(f"\nLargest difference of a p-value from scipy's: {worst:.1e}")
 
