@@ -14,6 +14,7 @@ import typer
 from vesalius import __version__
 from vesalius.cli.bench_report import report
 from vesalius.cli.bench_score import score
+from vesalius.cli.demo import demo
 from vesalius.errors import VesaliusError
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command(short_help="Five phantom hospitals, four segmenters, one verdict: see it all work.")(demo)
 bench = typer.Typer(help="Judge: from masks or tables to a verdict that can be trusted.", no_args_is_help=True)
 bench.command(short_help="Masks and references to the one long Score table.")(score)
 bench.command(short_help="Score tables to statistics, figures and a page.")(report)

@@ -64,13 +64,9 @@ def _lesions(canvas: Canvas, patient: Patient, rng: np.random.Generator, organ: 
         for _ in range(rng.integers(1, 4)):
             centre = [rng.uniform(*side) for side in where]
             radii = rng.uniform(6, 17) * rng.uniform(0.8, 1.2, 3)
-            solid, box = ellipsoid(centre, radii)
-            at = canvas.within(box)
-            if at is None:
-                continue
-            own = np.where(canvas.labels[at] == LABELS[organ], -9.0, 9.0)
+            own = np.where(canvas.labels == LABELS[organ], -9.0, 9.0)
             hu = patient.hu("fluid") if kind == "cyst" else patient.hu("tumour")
-            canvas.paint(lambda x, y, z, own=own, solid=solid: np.maximum(solid(x, y, z), own), box, hu, None)
+            canvas.paint(*ellipsoid(centre, radii), hu, None, clip=own)
 
 
 def _spleen(canvas: Canvas, trunk: Trunk, rng: np.random.Generator, rough: np.ndarray) -> None:
@@ -153,9 +149,9 @@ def _gut_of_the_pancreas(canvas: Canvas, patient: Patient, rng: np.random.Genera
         (26, 46, 10, 11), (46, 38, 8, 12), (52, 16, -4, 13), (50, 8, -34, 12), (36, 2, -50, 11), (4, 8, -49, 10),
         (-28, 14, -36, 10),
     ]  # fmt: skip
-    loop = [(x, y, z + lift, r * rng.uniform(0.85, 1.15)) for x, y, z, r in loop]
-    canvas.tube(loop, wall + 5)
-    canvas.tube(loop, {"contrast": 250.0}.get(patient.oral, 15.0), thicker=-3.5)
+    course = [(x, y, z + lift, r * rng.uniform(0.85, 1.15)) for x, y, z, r in loop]
+    canvas.tube(course, wall + 5)
+    canvas.tube(course, {"contrast": 250.0}.get(patient.oral, 15.0), thicker=-3.5)
     thin = np.clip(1.06 - 0.006 * max(0, patient.age - 40), 0.75, 1.1) * rng.normal(1, 0.08)
     bend = rng.normal(0, 5, 2)
     way = [

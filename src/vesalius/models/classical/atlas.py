@@ -129,6 +129,13 @@ class Atlas:
             means = (total + trust * mean) / np.maximum(weight + trust, 1e-6)
         return means
 
+    def same_as(self, other: "Atlas") -> bool:
+        """Whether both learned the same, so that one may stand for the other."""
+        return self.names == other.names and all(
+            np.array_equal(a, b) for a, b in ((self.priors, other.priors), (self.template.image, other.template.image),
+                                              (self.histograms, other.histograms), (self.levels, other.levels))
+        )  # fmt: skip
+
     def save(self, path: Path) -> None:
         """Writes what was learned."""
         priors, seen = (self.priors * 255 + 0.5).astype(np.uint8), self.template.seen.astype(np.float16)

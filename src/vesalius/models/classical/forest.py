@@ -36,12 +36,16 @@ class Forest:
         return self.atlas.names
 
     @classmethod
-    def fit(cls, cases: Iterable[Work], names: dict[int, str], atlas: Atlas | None = None) -> Self:
-        """Grows the trees on a balanced sample of voxels; `atlas` saves fitting it again."""
+    def fit(cls, cases: Iterable[Work], names: dict[int, str]) -> Self:
+        """Fits the atlas, then grows the trees."""
+        cases = list(cases)
+        return cls.grow(cases, Atlas.fit(cases, names))
+
+    @classmethod
+    def grow(cls, cases: list[Work], atlas: Atlas) -> Self:
+        """Grows the trees on a balanced sample of voxels, placed by an atlas of the same cases."""
         from sklearn.ensemble import RandomForestClassifier
 
-        cases = list(cases)
-        atlas = atlas or Atlas.fit(cases, names)
         rng = np.random.default_rng(0)
         seen, told = [], []
         for work in cases:
@@ -54,7 +58,7 @@ class Forest:
         grown = RandomForestClassifier(
             TREES, max_depth=DEPTH, min_samples_leaf=LEAF, max_features=6, max_samples=0.4, random_state=0, n_jobs=-1
         ).fit(np.concatenate(seen), np.concatenate(told))
-        return cls(atlas, _arrays(grown, list(names)))
+        return cls(atlas, _arrays(grown, list(atlas.names)))
 
     def segment(self, volume: Volume) -> Volume:
         """Labels of a volume."""

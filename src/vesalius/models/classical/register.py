@@ -64,7 +64,7 @@ def start(work: Work, template_shape: tuple[int, ...], top: float) -> np.ndarray
 
 
 def lung_base(work: Work) -> float:
-    """Lowest slice of which more than 12 % is air that reaches the top of the scan: lung; without lungs the top slice."""
+    """Lowest slice of which more than 12 % is air that reaches the top of the scan; without lungs the top slice."""
     import cc3d
 
     air = (work.hu < -500) & work.body
