@@ -257,6 +257,22 @@ def test_organs_by_name_against_labels_without_names_is_an_error_that_says_how(f
     assert summary.reasons == {"labels": 4} and "--labels" in table["reason"][0]
 
 
+def test_labels_without_names_have_a_row_in_every_case(folders):
+    (folders[1] / "dataset.json").unlink()
+    save(folders[1] / "case 1 é.nii.gz", phantom(1) * 0)
+    save(folders[0] / "case 1 é.nii.gz", phantom(1) * 0)
+    _, table = run(*folders)
+    assert set(table["target"]) == {"label_1", "label_2", "label_3"} and table.height == 4 * 3 * 3
+    assert set(of(table, "case 1 é")["status"]) == {"both_empty"}
+
+
+def test_two_files_that_claim_one_case_are_a_failure_that_names_both(folders):
+    save(folders[0] / "case 1 é.nii", phantom(1))
+    summary, table = run(*folders)
+    assert summary.reasons == {"duplicate": 1}
+    assert "case 1 é.nii and case 1 é.nii.gz" in of(table, "case 1 é")["reason"][0]
+
+
 def test_several_models_are_one_table_and_unmatched_cases_are_named(folders, tmp_path):
     models = tmp_path / "models"
     shutil.copytree(folders[0], models / "a")

@@ -16,6 +16,8 @@ from typing import Any
 
 import polars as pl
 
+from vesalius.bench.metrics import metric
+from vesalius.bench.metrics.segmentation import EMPTY_POLICIES
 from vesalius.bench.score_case import Case, score_case
 from vesalius.errors import VesaliusError
 from vesalius.formats.labels import LabelMap, find_label_map
@@ -232,12 +234,19 @@ def _table(results: Iterable[Result], benchmark: str) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     for job, payload, _ in results:
         own = payload["rows"]
-        if payload["problem"] and not own:  # not even the reference could be read
-            reason = ": ".join(payload["problem"][1:])
-            lost = {"value": None, "status": "unscorable", "reason": reason}
-            own = [{"metric": m, "target": t} | lost for t in targets or ["all"] for m in job.settings.metrics]
+        absent = [target for target in targets or ["all"] if target not in {row["target"] for row in own}]
+        own = own + [_absent_row(job, payload["problem"], m, target) for target in absent for m in job.settings.metrics]
         rows += [{"benchmark": benchmark, "model": job.model, "case": job.case, **row} for row in own]
     return pl.DataFrame(rows, schema=SCORE_SCHEMA, orient="row") if rows else pl.DataFrame(schema=SCORE_SCHEMA)
+
+
+def _absent_row(job: Case, problem: Sequence[str] | None, name: str, target: str) -> dict[str, Any]:
+    """The row of a structure of which a case's masks say nothing: no label of that id, or no reference to be read."""
+    if problem:
+        status = "failed" if problem[0] == "failed" else "unscorable"
+        return {"metric": name, "target": target, "status": status, "reason": ": ".join(problem[1:])}
+    best = EMPTY_POLICIES[job.settings.empty]["both_empty"] == "best"
+    return {"metric": name, "target": target, "value": metric(name).best if best else None, "status": "both_empty"}
 
 
 def _cases_table(results: Iterable[Result], pairings: Mapping[str, Pairing]) -> pl.DataFrame:

@@ -5,7 +5,6 @@ becomes of the rows, to `score.py`.
 """
 
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,7 +21,9 @@ from vesalius.media.counts import present
 from vesalius.media.grid import grid_difference, orientation_of
 from vesalius.media.volume import Header, Volume, onto_grid, read_header
 
-Targets = dict[str, tuple[int, tuple[int, ...]]]
+Place = tuple[int, tuple[int, ...]]  # a layer and the ids in it
+Targets = dict[str, Place]
+Matches = dict[str, tuple[Place, Place]]  # where a structure is in the reference, and in the prediction
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,9 @@ def score_case(job: Case) -> dict[str, Any]:
 
     Returns:
         `rows`: Score rows without benchmark and seconds; `problem`: code and words where the case failed; `warnings`:
-        sentences; `shape`, `spacing`, `orientation` of the reference's grid; `lesions`; `read_seconds`.
+        sentences; `shape`, `spacing`, `orientation` of the reference's grid; `lesions`.
     """
     out: dict[str, Any] = {"rows": [], "lesions": [], "warnings": [], "problem": None}
-    start = time.perf_counter()
     try:
         reference = reference_mask(job)
     except VesaliusError as error:
@@ -74,11 +74,12 @@ def score_case(job: Case) -> dict[str, Any]:
     failure, prediction = None, None
     try:
         prediction = prediction_mask(job, reference, out["warnings"])
+        both = matched_structures(reference, prediction, job, out["warnings"])
     except VesaliusError as error:
-        failure = error
+        failure, prediction = error, None
         out["problem"] = ["failed", error.code, _said(error, job)]
-    out["read_seconds"] = time.perf_counter() - start
-    pairs = _pairs(reference, prediction, job, out["warnings"])
+        both = matched_structures(reference, None, job, [])
+    pairs = _pairs(reference, prediction, both, job.settings)
     exchanged = _exchanged(pairs)
     out["warnings"] += exchanged.values()
     for pair in pairs:
@@ -195,9 +196,8 @@ def _without_ignored(mask: Mask, reference: Mask) -> Mask:
     return Mask(layers, mask.targets, mask.affine, mask.path, mask.ignored, mask.named)
 
 
-def _pairs(reference: Mask, prediction: Mask | None, job: Case, warnings: list[str]) -> list[Pair]:
-    """Every target's pair; an unreadable prediction stands as an empty one."""
-    both = matched_structures(reference, prediction, job, warnings)
+def _pairs(reference: Mask, prediction: Mask | None, both: Matches, settings: Settings) -> list[Pair]:
+    """Every target's pair; a failed prediction stands as an empty one."""
     partners = {name: other for name in both if (other := mirrored(name)) and other in both}
     groups: dict[tuple[int, int], dict[str, tuple[tuple[int, ...], tuple[int, ...]]]] = {}
     for name, ((layer_r, ids_r), (layer_p, ids_p)) in both.items():
@@ -207,14 +207,14 @@ def _pairs(reference: Mask, prediction: Mask | None, job: Case, warnings: list[s
     for (layer_r, layer_p), targets in groups.items():
         volume = prediction.layers[layer_p] if prediction is not None and empty is None else empty
         assert volume is not None
-        pairs = compare(volume, reference.layers[layer_r], reference.spacing, targets, job.settings, partners)
+        pairs = compare(volume, reference.layers[layer_r], reference.spacing, targets, settings, partners)
         done |= {pair.target: pair for pair in pairs}
     return [done[name] for name in both]
 
 
-def matched_structures(reference: Mask, prediction: Mask | None, job: Case, warnings: list[str]):
-    """name → ((layer, ids) in the reference, (layer, ids) in the prediction), by name, or by id where names lack."""
-    nothing: tuple[int, tuple[int, ...]] = (0, ())
+def matched_structures(reference: Mask, prediction: Mask | None, job: Case, warnings: list[str]) -> Matches:
+    """Which structure is where on both sides, by name, or by id where names lack; none has a place in no prediction."""
+    nothing: Place = (0, ())
     if prediction is None:
         return {name: (where, nothing) for name, where in reference.targets.items()}
     _warn_of_undeclared(reference, reference.targets, "reference", warnings)
@@ -235,7 +235,7 @@ def matched_structures(reference: Mask, prediction: Mask | None, job: Case, warn
     return matched
 
 
-def _match_ids(reference: Mask, prediction: Mask, job: Case, warnings: list[str]):
+def _match_ids(reference: Mask, prediction: Mask, job: Case, warnings: list[str]) -> Matches:
     """Where one side has no names, its ids are taken to mean what they mean on the other."""
     for mask, entry in ((reference, job.reference), (prediction, job.prediction)):
         if entry is not None and (entry.organs or is_dicom(entry.path)):

@@ -26,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(short_help="Five phantom hospitals, four segmenters, one verdict: see it all work.")(demo)
-bench = typer.Typer(help="Judge: from masks or tables to a verdict that can be trusted.", no_args_is_help=True)
+bench = typer.Typer(help="Judge: `score` masks, then `report` on the scores.", no_args_is_help=True)
 bench.command(short_help="Masks and references to the one long Score table.")(score)
 bench.command(short_help="Score tables to statistics, figures and a page.")(report)
 app.add_typer(bench, name="bench")
