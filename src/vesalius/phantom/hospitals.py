@@ -75,7 +75,7 @@ HOSPITALS = {
             Mix((62, 12), (24, 3.2), 0.45, COMMON | {"pancreas_tumour": 0.3, "cholecystectomy": 0.1}),
         ),
         Hospital(
-            "C", "Nordlicht", "Polar 128", "I40", (0.2, 0.0, 0.5, 0.3), (0.6, 0.2, 0.2, 0.0), (3.2, 3.0), 255, 0.1,
+            "C", "Nordlicht", "Polar 128", "I40", (0.2, 0.0, 0.5, 0.3), (0.6, 0.2, 0.2, 0.0), (3.4, 3.0), 255, 0.1,
             0.5, 9, (120,), 6, -2.0, "curved", 1.1, "RAS", (7, 7),
             Mix((54, 16), (27, 4.5), 0.5, COMMON | {"steatosis": 0.25, "splenomegaly": 0.2, "nephrectomy_left": 0.06}),
         ),
@@ -86,7 +86,7 @@ HOSPITALS = {
                 COMMON | {"steatosis": 0.45, "cholecystectomy": 0.2, "nephrectomy_right": 0.08}),
         ),
         Hospital(
-            "E", "Kestrel", "Duo Dual Source", "Br49", (0.0, 0.7, 0.3, 0.0), (0.1, 0.7, 0.2, 0.0), (2.6, 2.5), 205, 0.5,
+            "E", "Kestrel", "Duo Dual Source", "Br49", (0.0, 0.7, 0.3, 0.0), (0.1, 0.7, 0.2, 0.0), (3.0, 2.5), 205, 0.5,
             0.3, 13, (80, 100), 8, 0.0, "curved", 1.6, "LAS", (18, 9),
             Mix((36, 13), (23, 3.2), 0.3, {"splenomegaly": 0.1, "liver_cyst": 0.05}),
         ),
@@ -116,7 +116,7 @@ class Plan:
         }  # fmt: skip
 
 
-def plan_cases(seed: int, training: int = 9, test: int = 8, elsewhere: int = 10) -> list[Plan]:
+def plan_cases(seed: int, training: int = 8, test: int = 8, elsewhere: int = 10) -> list[Plan]:
     """The cohort of a seed: `training` and `test` cases of A, B, C each, `elsewhere` test cases of D and E each."""
     plans = []
     for site, hospital in HOSPITALS.items():

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
 
+import numba
 import numpy as np
 
 from vesalius.media.volume import Volume
@@ -85,10 +86,12 @@ class Atlas:
         back = np.linalg.inv(self.place(work))
         corners = _support(self.priors.max(axis=0) > 0.01)
         box = _image_box(self.place(work), corners, work.hu.shape)
-        points = grid_points(tuple(s.stop - s.start for s in box)) + np.array([[s.start] for s in box], np.float32)
-        at = (back[:3, :3].astype(np.float32) @ points + back[:3, 3:].astype(np.float32)) * FINE + (FINE - 1) / 2
+        corner = np.eye(4)
+        corner[:3, 3] = [s.start for s in box]
+        to_fine = np.diag([FINE, FINE, FINE, 1.0])
+        to_fine[:3, 3] = (FINE - 1) / 2
         shape = tuple(s.stop - s.start for s in box)
-        organs = np.stack([sample(prior, at).reshape(shape) for prior in self.priors])
+        organs = _sample_all(self.priors, to_fine @ back @ corner, shape)
         return box, np.concatenate([np.maximum(1 - organs.sum(axis=0, keepdims=True), 1e-3), organs])
 
     def posterior(self, work: Work) -> tuple[tuple[slice, ...], np.ndarray]:
@@ -207,6 +210,31 @@ def _levels(cases: list[Work], labels: list[int]) -> np.ndarray:
         spread = [0.7413 * np.subtract(*np.percentile(v, (75, 25))) + 0.25 * v.std() for v in voxels]
         out.append((np.mean(medians), np.std(medians), np.median(spread)))
     return np.array(out)
+
+
+@numba.njit(cache=True, nogil=True)
+def _sample_all(maps, place, shape):
+    """Trilinear samples of all maps (k, ...) on a grid of `shape` that `place` takes into theirs; zero outside."""
+    count, nx, ny, nz = maps.shape
+    out = np.zeros((count, *shape), np.float32)
+    for i in range(shape[0]):
+        for j in range(shape[1]):
+            for k in range(shape[2]):
+                x = place[0, 0] * i + place[0, 1] * j + place[0, 2] * k + place[0, 3]
+                y = place[1, 0] * i + place[1, 1] * j + place[1, 2] * k + place[1, 3]
+                z = place[2, 0] * i + place[2, 1] * j + place[2, 2] * k + place[2, 3]
+                if x < 0 or y < 0 or z < 0 or x >= nx - 1 or y >= ny - 1 or z >= nz - 1:
+                    continue
+                a, b, c = int(x), int(y), int(z)
+                x, y, z = x - a, y - b, z - c
+                for m in range(count):
+                    v = maps[m]
+                    near = (v[a, b, c] * (1 - z) + v[a, b, c + 1] * z) * (1 - y)
+                    near += (v[a, b + 1, c] * (1 - z) + v[a, b + 1, c + 1] * z) * y
+                    far = (v[a + 1, b, c] * (1 - z) + v[a + 1, b, c + 1] * z) * (1 - y)
+                    far += (v[a + 1, b + 1, c] * (1 - z) + v[a + 1, b + 1, c + 1] * z) * y
+                    out[m, i, j, k] = near * (1 - x) + far * x
+    return out
 
 
 def _support(mask: np.ndarray) -> np.ndarray:

@@ -18,7 +18,8 @@ from vesalius.models.classical.segmenter import SPACE, Work, keep, prepare, reca
 
 SCALES = (1.8, 4.0, 9.0)  # mm
 FAR = (18.0, 36.0)  # mm to the neighbourhoods that are looked at along each axis
-TREES, DEPTH, LEAF = 16, 16, 4
+TREES, DEPTH, LEAF = 12, 16, 4
+SURELY_NONE = 0.975  # prior of background from which nobody looks
 SAMPLES = 4500  # voxels of each training case
 
 
@@ -68,7 +69,7 @@ class Forest:
     def label(self, work: Work) -> np.ndarray:
         """Labels on the working grid."""
         box, prior = self.atlas.prior(work)
-        hopeful = np.flatnonzero((prior[0] < 0.985) & work.body[box])
+        hopeful = np.flatnonzero((prior[0] < SURELY_NONE) & work.body[box])
         shares = np.zeros((prior[0].size, len(prior)), np.float32)
         shares[:, 0] = 1
         if len(hopeful):
@@ -91,7 +92,7 @@ class Forest:
 
 def _balanced(labels: np.ndarray, prior: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Flat indices: half of them background, the other half shared out among structures by the root of their size."""
-    flat, hopeful = labels.ravel(), (prior[0] < 0.985).ravel()
+    flat, hopeful = labels.ravel(), (prior[0] < SURELY_NONE).ravel()
     counts = np.sqrt(np.bincount(flat[hopeful], minlength=len(prior)).astype(float))
     counts[0] = counts[1:].sum() * 1.2
     wanted = (SAMPLES * counts / max(counts.sum(), 1)).astype(int)
