@@ -1,0 +1,91 @@
+"""The demo on a handful of cases: whole, again, killed, and refused."""
+
+import json
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from vesalius.cli import app, demo_steps
+from vesalius.errors import VesaliusError
+from vesalius.models.classical import MODELS
+from vesalius.phantom.hospitals import plan_cases
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Ten small scans instead of 68, one metric."""
+    from dataclasses import replace
+
+    def plans(seed):
+        coarse = [p for p in plan_cases(seed, training=2, test=1, elsewhere=1) if p.case != "C001"]
+        return [replace(p, scanner=_coarser(p.scanner)) for p in coarse]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_steps, "plan_cases", plans)
+        patch.setattr(demo_steps, "METRICS", ("dsc",))
+        patch.setattr(demo_steps, "GROUPS", "site")
+        yield
+
+
+def _coarser(scanner):
+    from dataclasses import replace
+
+    shape = tuple(int(n * s / t) for n, s, t in zip(scanner.shape, scanner.spacing, (4.4, 4.4, 6.0), strict=True))
+    return replace(scanner, spacing=(4.4, 4.4, 6.0), shape=shape)
+
+
+@pytest.fixture(scope="module")
+def done(small, tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo") / "out"
+    return out, CliRunner().invoke(app, ["demo", "--out", str(out), "--no-open"])
+
+
+def test_one_command_builds_judges_and_says_where_the_report_is(done):
+    out, result = done
+    assert result.exit_code == 0, result.output
+    assert "Report:" in result.output and "D and E, unseen" in result.output
+    assert "vesalius bench score" in result.output and "vesalius bench report" in result.output
+    page = (out / "report" / "report.html").read_text("utf-8")
+    assert all(model in page for model in MODELS)
+    table = pl.read_parquet(out / "scores.parquet")
+    assert set(table["model"]) == set(MODELS) and table["case"].n_unique() == 5
+    assert json.loads((out / "predictions" / "atlas" / "dataset.json").read_text())["labels"]["liver"]
+
+
+def test_nothing_is_perfect_and_all_learn_something(done):
+    out, _ = done
+    dsc = pl.read_parquet(out / "scores.parquet").filter(metric="dsc").group_by("model").agg(pl.col("value").mean())
+    assert dsc["value"].max() < 0.95 and dsc["value"].min() > 0.05
+
+
+def test_again_does_nothing_anew(done):
+    out, _ = done
+    job = demo_steps.Demo(out)
+    assert (job.make_hospitals(), job.fit_models(), job.predict()) == (0, 0, 0)
+    assert job.score().done_now == 0 and job.write_report() is False
+
+
+def test_what_was_cleared_is_built_again_not_scored_as_missing(done):
+    out, _ = done
+    gone = next((out / "predictions" / "walker").glob("*.nii.gz"))
+    gone.unlink()
+    job = demo_steps.Demo(out)
+    job.make_hospitals(), job.fit_models(), job.predict()
+    assert gone.exists()
+    assert job.score().failed == 0
+
+
+def test_another_seed_is_another_cohort(done):
+    out, _ = done
+    one, other = demo_steps.Demo(out, 0), demo_steps.Demo(out, 1)
+    assert one._fit_unit("atlas").stamp != other._fit_unit("atlas").stamp
+
+
+def test_a_folder_of_somebody_elses_files_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(VesaliusError, match="something else"):
+        demo_steps.Demo(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VesaliusError, match="is a file"):
+        demo_steps.Demo(tmp_path / "file")
