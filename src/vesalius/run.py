@@ -193,9 +193,11 @@ def _result(future: Any, unit: Unit, crashed: Callable[[Unit, VesaliusError], An
     except VesaliusError as error:
         return crashed(unit, error), 0.0, "crashed"
     except Exception as error:  # a defect or a dead worker costs this unit, not the run
-        died = type(error).__name__ == "ProcessExpired"
-        words = f"the worker died ({getattr(error, 'exitcode', '?')})" if died else f"{type(error).__name__}: {error}"
-        remedy = "enough memory? the same command tries it again"
+        if type(error).__name__ == "ProcessExpired":
+            words = f"the worker died (exit code {getattr(error, 'exitcode', '?')})"
+            remedy = "was there enough memory? the same command tries it again"
+        else:
+            words, remedy = f"{type(error).__name__}: {error}", "please report this; the same command tries it again"
         return crashed(unit, VesaliusError(words, remedy=remedy, code="crashed")), 0.0, "crashed"
 
 
