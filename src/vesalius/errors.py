@@ -34,7 +34,7 @@ class VesaliusError(Exception):
         self.case = case
         self.remedy = remedy
         self.code = code
-        super().__init__(str(self))
+        super().__init__(problem)
 
     def __str__(self) -> str:
         where = [part for part in (self.file, f"case {self.case}" if self.case else None) if part]

@@ -285,6 +285,12 @@ def test_several_models_are_one_table_and_unmatched_cases_are_named(folders, tmp
     assert pairs.filter(pl.col("outcome") == "unmatched")["case"].to_list() == ["case 33"]
 
 
+def test_a_folder_of_models_is_recognised_where_the_switch_was_forgotten(folders, tmp_path):
+    shutil.copytree(folders[0], tmp_path / "models" / "a")
+    with pytest.raises(VesaliusError, match="its folders look like models: add --models"):
+        run(tmp_path / "models", folders[1])
+
+
 def test_a_pattern_pairs_files_that_nobody_renamed(folders):
     for i in range(4):
         (folders[0] / f"case {i} é.nii.gz").rename(folders[0] / f"seg_case {i} é_run7.nii.gz")

@@ -106,15 +106,27 @@ def plan(
         raise VesaliusError("no folders", remedy="give PREDICTIONS and REFERENCES, or --pairs CSV", code="usage")
     folder = Path(predictions)
     wanted = find_cases(references)
-    if not models:
-        return {model or folder.resolve().name: pair(find_cases(folder), wanted, pattern)}
     if not folder.is_dir():
         raise VesaliusError("there is no such folder", file=folder, remedy="check the path", code="no_cases")
     children = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not models:
+        try:
+            return {model or folder.resolve().name: pair(find_cases(folder), wanted, pattern)}
+        except VesaliusError as error:
+            if error.code in ("no_pairs", "no_cases") and any(_holds_some_of(child, wanted) for child in children):
+                error.remedy = "its folders look like models: add --models"
+            raise error from None
     if not children:
         remedy = "drop --models if it holds one model's predictions"
         raise VesaliusError("no folders of models in it", file=folder, remedy=remedy, code="no_cases")
     return {child.name: pair(find_cases(child), wanted, pattern) for child in children}
+
+
+def _holds_some_of(folder: Path, wanted: Mapping[str, Entry]) -> bool:
+    try:
+        return not wanted.keys().isdisjoint(find_cases(folder))
+    except VesaliusError:
+        return False
 
 
 def jobs(
@@ -202,12 +214,14 @@ def run(
 def _compile_once() -> None:
     """Compiles the kernels (or loads them) before workers start, so that they do not all compile the same."""
     import numpy as np
+    from rich.console import Console
 
     from vesalius.bench.metrics.segmentation import score
 
     tiny = np.zeros((4, 4, 4), np.uint8, order="F")
     tiny[1:3, 1:3, 1:3] = 1
-    score(tiny, tiny, (1, 1, 1), [1])
+    with Console(stderr=True).status("preparing the kernels (some seconds, the first time)"):
+        score(tiny, tiny, (1, 1, 1), [1])
 
 
 def _stamp(job: Case) -> str:
