@@ -7,11 +7,7 @@ structures it has; a missed structure counts 0. Goes on where it was stopped.
 """
 
 import argparse
-import os
 from pathlib import Path
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import polars as pl
 

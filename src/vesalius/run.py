@@ -157,8 +157,7 @@ def work(
     if not todo:
         return 0
     workers = min(workers or cores(), total)
-    context = multiprocessing.get_context("forkserver")  # fork copies locks held by threads of numpy and polars
-    multiprocessing.set_forkserver_preload([function.__module__])
+    context = _fork_server(function.__module__)
     pool = ProcessPool(max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),), context=context)
     pending: dict[Any, Unit] = {}
     with _sigterm_as_interrupt(), progress(label, total) as advance:
@@ -181,6 +180,25 @@ def work(
             pool.stop()
             pool.join()
     return total
+
+
+def _fork_server(preload: str) -> Any:
+    """A context whose workers begin clean: fork would copy locks that threads of numpy and polars hold.
+
+    There is a worker a core already, so libraries in them get one thread each unless the user says otherwise.
+    """
+    from multiprocessing import forkserver
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([preload])
+    given = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    try:
+        os.environ.update({name: value or "1" for name, value in given.items()})
+        forkserver.ensure_running()
+    finally:
+        for name in (name for name, value in given.items() if value is None):
+            del os.environ[name]
+    return context
 
 
 def _result(future: Any, unit: Unit, crashed: Callable[[Unit, VesaliusError], Any], timeout: float | None):

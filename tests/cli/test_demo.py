@@ -18,7 +18,7 @@ def small():
     from dataclasses import replace
 
     def plans(seed):
-        coarse = [p for p in plan_cases(seed, training=2, test=1, elsewhere=1) if p.case != "C001"]
+        coarse = [p for p in plan_cases(seed, training=2, test=1) if p.case != "C001"]
         return [replace(p, scanner=_coarser(p.scanner)) for p in coarse]
 
     with pytest.MonkeyPatch.context() as patch:

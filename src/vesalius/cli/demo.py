@@ -32,8 +32,6 @@ def demo(
     """
     from rich.console import Console
 
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a process a core; before numpy comes in
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from vesalius.cli.demo_steps import Demo
 
     console, begin = Console(highlight=False, soft_wrap=True), time.monotonic()

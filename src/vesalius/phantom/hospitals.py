@@ -6,8 +6,7 @@ who comes. Makers and models are invented.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +115,11 @@ class Plan:
         }  # fmt: skip
 
 
-def plan_cases(seed: int, training: int = 8, test: int = 8, elsewhere: int = 10) -> list[Plan]:
-    """The cohort of a seed: `training` and `test` cases of A, B, C each, `elsewhere` test cases of D and E each."""
+def plan_cases(seed: int, training: int = 8, test: int = 10) -> list[Plan]:
+    """The cohort of a seed: `test` cases of every hospital and, of A, B and C, `training` cases before them."""
     plans = []
     for site, hospital in HOSPITALS.items():
-        splits = ["training"] * training + ["test"] * test if site in "ABC" else ["test"] * elsewhere
+        splits = ["training"] * (training if site in "ABC" else 0) + ["test"] * test
         for number, split in enumerate(splits):
             rng = np.random.default_rng([seed, ord(site), number])
             plans.append(_plan(rng, hospital, f"{site}{number:03d}", split))
@@ -184,9 +183,3 @@ def write_tables(folder: str | Path, plans: list[Plan]) -> None:
     for place in (folder, folder / "labelsTr", folder / "labelsTs"):
         with replacing(place / "dataset.json") as part:
             part.write_text(json.dumps(content, indent=2), "utf-8")
-
-
-def describe(plans: list[Plan]) -> Iterator[dict[str, Any]]:
-    """Everything that decides the voxels of each case, for fingerprints."""
-    for plan in plans:
-        yield asdict(plan)
