@@ -126,6 +126,15 @@ def test_failed_rows_count_with_the_worst_value_and_are_listed(world):
     assert ignoring.frames["summary"].filter(pl.col("model") == "b")["mean"][0] == pytest.approx(0.9)
 
 
+def test_what_the_scoring_depended_on_stands_in_the_rules(world, tmp_path):
+    table = analyse([world / "scores"], Settings(replicates=100)).tables.frame
+    facts = {"tolerance": {"liver": 3, "default": 2.0}, "empty": "present", "connectivity": 26}
+    facts |= {"instance_iou": 0.5, "boundary_width": 2.0}
+    table.write_parquet(tmp_path / "s.parquet", metadata={"vesalius": json.dumps({"settings": facts})})
+    rules = analyse([tmp_path / "s.parquet"], Settings(replicates=100)).rules
+    assert "NSD tolerance: liver 3, default 2 mm. Empty masks: policy «present»" in rules["Scoring of masks"]
+
+
 def test_select_keeps_cases_by_their_metadata(world):
     analysis = analyse([world / "scores"], Settings(metadata=world / "meta.csv", select="site=E", replicates=100))
     assert len(analysis.cases) == 14

@@ -5,10 +5,11 @@ should be becomes a `failed` row whose reason names file, line and column; a cas
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -24,13 +25,17 @@ _AVERAGES = ("average", "mean")
 
 @dataclass(frozen=True)
 class Source:
-    """One input: its path as given, layout ("wide" or "long"), number of files and of rows, SHA-256 of its contents."""
+    """One input: its path as given, layout ("wide" or "long"), number of files and of rows, SHA-256 of its contents.
+
+    `scoring` is what its numbers depend on (tolerance, policy for empty masks, ...), where the file says it.
+    """
 
     path: str
     layout: str
     files: int
     rows: int
     sha256: str
+    scoring: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +78,7 @@ def read_scores(paths: Sequence[str | Path]) -> ScoreTables:
         frame = pl.concat(parts)
         frames.append(frame)
         with_status.append(layout == "long" and bool(frame["status"].is_not_null().all()))
-        sources.append(Source(str(given), layout, len(files), frame.height, _digest(path, files)))
+        sources.append(Source(str(given), layout, len(files), frame.height, _digest(path, files), _scoring(files)))
     frame = pl.concat(frames)
     if frame.is_empty():
         raise VesaliusError(
@@ -216,6 +221,14 @@ def _load(file: Path) -> pl.DataFrame:
             f"cannot be read ({str(error).splitlines()[0]})", file=file, code="unreadable",
             remedy="name a .parquet, .csv or .jsonl Score table",
         ) from None  # fmt: skip
+
+
+def _scoring(files: list[Path]) -> dict[str, Any]:
+    """Settings that `bench score` left in a Parquet file's metadata."""
+    for file in files:
+        if file.suffix.lower() == ".parquet":
+            return json.loads(pl.read_parquet_metadata(file).get("vesalius", "{}")).get("settings", {})
+    return {}
 
 
 def _with_reasons(frame: pl.DataFrame, reasons: pl.Series | None) -> pl.DataFrame:

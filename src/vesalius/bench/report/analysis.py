@@ -4,9 +4,11 @@ Knows which statistics a report holds and the rules in force. Leaves the numbers
 neighbours.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -276,6 +278,9 @@ def _rules(analysis: Analysis) -> dict[str, str]:
         "bootstrap ranks and "
         "agreement of rules: those that all models share.",
     }
+    scored = {json.dumps(source.scoring): source.scoring for source in analysis.tables.sources if source.scoring}
+    if scored:
+        rules["Scoring of masks"] = " ".join(_scoring(settings) for settings in scored.values())
     if analysis.factors:
         rules["Groups"] = (
             f"fewer than {MIN_GROUP} cases are left out; Kruskal–Wallis (effect ε²) is the gate at p ≤ {ALPHA}; "
@@ -294,3 +299,16 @@ def _rules(analysis: Analysis) -> dict[str, str]:
             "intervals and rank stability draw whole patients; the rank tests take cases as independent."
         )
     return rules
+
+
+def _scoring(settings: dict[str, Any]) -> str:
+    """What the numbers of masks depend on, as `bench score` left it in the table."""
+    tolerance = settings["tolerance"]
+    each = tolerance.items() if isinstance(tolerance, dict) else [("", tolerance)]
+    tolerance = ", ".join(f"{name} {mm:g}".strip() for name, mm in each)
+    return (
+        f"Spacing is that of each reference's header. NSD tolerance: {tolerance} mm. Empty masks: policy "
+        f"«{settings['empty']}»; a failed prediction gets what a missed structure gets, always. Components: "
+        f"{settings['connectivity']} neighbours, matched at an IoU of {settings['instance_iou']:g}. "
+        f"Boundary bands: {settings['boundary_width']:g} mm."
+    )
