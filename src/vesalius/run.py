@@ -152,9 +152,9 @@ def work(
     """
     from pebble import ProcessPool
 
-    todo = deque(run.left(units))
-    total, failures = len(todo), 0
-    if not todo:
+    queue = deque(run.left(units))
+    total, failures = len(queue), 0
+    if not queue:
         return 0
     workers = min(workers or cores(), total)
     context = _fork_server(function.__module__)
@@ -162,9 +162,9 @@ def work(
     pending: dict[Any, Unit] = {}
     with _sigterm_as_interrupt(), progress(label, total) as advance:
         try:
-            while todo or pending:
-                while todo and len(pending) < 2 * workers:
-                    unit = todo.popleft()
+            while queue or pending:
+                while queue and len(pending) < 2 * workers:
+                    unit = queue.popleft()
                     pending[pool.schedule(_timed, args=(function, unit.arguments), timeout=timeout)] = unit
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
                     unit = pending.pop(future)
@@ -173,7 +173,7 @@ def work(
                     failures += state != "done" or count(payload)
                     advance(failures)
         except KeyboardInterrupt:
-            done = total - len(todo) - len(pending)
+            done = total - len(queue) - len(pending)
             problem = f"stopped; {done} of {total} done and kept"
             raise Interrupted(problem, file=run.path, remedy="the same command goes on from here") from None
         finally:
