@@ -54,3 +54,8 @@ def main() -> None:
     except VesaliusError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("vesalius"):
+            raise
+        typer.secho(f"error: {error.name} is not installed — pip install 'vesalius[bench,demo]'", fg="red", err=True)
+        sys.exit(2)

@@ -30,6 +30,7 @@ def demo(
     and in D and E. Nothing is scripted: another seed may give another verdict. Killed, the same command goes on; again,
     it takes seconds.
     """
+    import sklearn  # noqa: F401  (the forest's; better missed now than by a worker after a minute)
     from rich.console import Console
 
     from vesalius.cli.demo_steps import Demo
