@@ -25,10 +25,21 @@ def square(x, folder):
         time.sleep(600)
     if x == "bug":
         raise RuntimeError("a defect")
+    if x == "no JSON":
+        return {1, 2}
+    if x == "exit":
+        sys.exit(3)
+    if x == "odd error":
+        raise Unpicklable
     if x == "slow":
         time.sleep(0.2)
         return 0
     return x * x
+
+
+class Unpicklable(Exception):
+    def __reduce__(self):
+        raise TypeError("not to be pickled")
 
 
 def calls(folder):
@@ -48,10 +59,10 @@ def results(run, jobs):
 
 
 def test_a_worker_that_dies_hangs_or_fails_costs_one_unit(tmp_path):
-    jobs = units([1, "die", 2, "hang", 3, "bug", 4], tmp_path)
+    jobs = units([1, "die", 2, "hang", 3, "bug", "no JSON", "exit", "odd error", 4], tmp_path)
     with Run(tmp_path / "run.sqlite") as run:
         work(run, jobs, square, crashed=crashed, label="test", workers=2, timeout=3)
-        expected = [1, "failed: crashed", 4, "failed: timeout", 9, "failed: crashed", 16]
+        expected = [1, "failed: crashed", 4, "failed: timeout", 9, *["failed: crashed"] * 4, 16]
         assert results(run, jobs) == expected
 
 

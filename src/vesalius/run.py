@@ -18,6 +18,7 @@ import socket
 import sqlite3
 import sys
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
@@ -158,7 +159,7 @@ def work(
         return 0
     workers = min(workers or cores(), total)
     context = _fork_server(function.__module__)
-    pool = ProcessPool(max_workers=workers, initializer=_start_worker, initargs=(os.getpid(),), context=context)
+    pool = ProcessPool(max_workers=workers, initializer=_start_worker, context=context)
     pending: dict[Any, Unit] = {}
     with _sigterm_as_interrupt(), progress(label, total) as advance:
         try:
@@ -203,29 +204,34 @@ def _fork_server(preload: str) -> Any:
 
 def _result(future: Any, unit: Unit, crashed: Callable[[Unit, VesaliusError], Any], timeout: float | None):
     try:
-        payload, seconds = future.result()
-        return payload, seconds, "done"
+        text, seconds = future.result()
+        return json.loads(text), seconds, "done"
     except TimeoutError:
         error = VesaliusError(f"took longer than {timeout:g} s and was stopped", code="timeout")
         return crashed(unit, error), float(timeout or 0), "crashed"
     except VesaliusError as error:
         return crashed(unit, error), 0.0, "crashed"
-    except Exception as error:  # a defect or a dead worker costs this unit, not the run
-        if type(error).__name__ == "ProcessExpired":
-            words = f"the worker died (exit code {getattr(error, 'exitcode', '?')})"
-            remedy = "was there enough memory? the same command tries it again"
-        else:
-            words, remedy = f"{type(error).__name__}: {error}", "please report this; the same command tries it again"
+    except Exception as error:  # pebble's ProcessExpired: killed, or gone without a word
+        words = f"the worker died (exit code {getattr(error, 'exitcode', '?')})"
+        remedy = "was there enough memory? the same command tries it again"
         return crashed(unit, VesaliusError(words, remedy=remedy, code="crashed")), 0.0, "crashed"
 
 
-def _timed(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, float]:
+def _timed(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, float]:
+    """In the worker. Whatever goes wrong becomes an error that pickles: a defect costs this unit, not the run."""
     start = time.perf_counter()
-    result = function(*arguments)
+    try:
+        result = json.dumps(function(*arguments))
+    except VesaliusError:
+        raise
+    except BaseException as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        words = f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
+        raise VesaliusError(words, remedy="please report this", code="crashed") from None
     return result, time.perf_counter() - start
 
 
-def _start_worker(driver: int) -> None:
+def _start_worker() -> None:
     """Ctrl-C is the driver's business, and no worker outlives it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
