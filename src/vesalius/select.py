@@ -8,6 +8,7 @@ the right of a comparison or inside `in` is text, and a row whose value is missi
 import re
 import unicodedata
 from collections.abc import Callable
+from datetime import date, datetime
 from operator import ge, gt, le, lt
 
 import polars as pl
@@ -17,7 +18,12 @@ from sqlglot import expressions as sql
 from vesalius.errors import VesaliusError
 
 _ORDER = {sql.GT: gt, sql.GTE: ge, sql.LT: lt, sql.LTE: le}
-_EXAMPLE = 'write it like: modality=CT and age>=60 and organ in (liver, spleen) and department like "pulm%"'
+_EXAMPLE = "write it like: modality=CT and age>=60 and site in (A, B) and scanner like 'sens%'; quote what has blanks"
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|<>|!=|<=|>=|[=<>(),]|[^\s'"<>=!(),]+|\S""")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_WORDS = {"and", "or", "not", "in", "like", "ilike", "between", "is", "null", "true", "false"}
+_BEFORE_A_VALUE = {"=", "!=", "<>", "<", "<=", ">", ">=", "like", "ilike", "between"}
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 def snake_case(name: str) -> str:
@@ -38,8 +44,10 @@ def where(frame: pl.DataFrame, condition: str) -> pl.DataFrame:
 
 def expression(condition: str, frame: pl.DataFrame) -> pl.Expr:
     """The condition as a boolean polars expression over `frame`'s columns; nulls give false."""
+    if not condition.strip():
+        raise _bad(condition, "is empty")
     try:
-        tree = sqlglot.parse_one(condition, into=sql.Condition, dialect="duckdb")
+        tree = sqlglot.parse_one(_quoted(condition), into=sql.Condition, dialect="duckdb")
     except sqlglot.errors.SqlglotError as error:
         where_ = error.errors[0].get("description", "") if isinstance(error, sqlglot.errors.ParseError) else str(error)
         raise _bad(condition, f"cannot be read ({where_.strip().rstrip('.')})") from None
@@ -48,6 +56,28 @@ def expression(condition: str, frame: pl.DataFrame) -> pl.Expr:
 
 def _bad(condition: str, problem: str, remedy: str = _EXAMPLE) -> VesaliusError:
     return VesaliusError(f"condition «{condition}» {problem}", remedy=remedy, code="condition")
+
+
+def _quoted(condition: str) -> str:
+    """The condition with its bare values and columns in quotes.
+
+    SQL would read `North-West`, `2020-01-01`, `3T` or a column called `case` as something else, and answer wrongly
+    without a word.
+    """
+    out, before, within, between = [], "", False, False
+    for token in _TOKEN.findall(condition):
+        word = token.lower()
+        value = before in _BEFORE_A_VALUE or (within and before in ("(", ",")) or (between and before == "and")
+        between = word == "between" or (between and not (value and before == "and"))
+        within = (within and word != ")") or word == "in"
+        if value and token not in ("(", ")") and token[0] not in "'\"" and word not in ("null", "true", "false"):
+            out.append(token if _NUMBER.fullmatch(token) else "'" + token.replace("'", "''") + "'")
+        elif word not in _WORDS and re.fullmatch(r"[^\W\d][\w.-]*", token):
+            out.append(f'"{token}"')
+        else:
+            out.append(token)
+        before = word
+    return " ".join(out)
 
 
 class _Reader:
@@ -83,7 +113,8 @@ class _Reader:
                 return pl.any_horizontal(options)
             case sql.Like() | sql.ILike():
                 column, _ = self.column(node.this)
-                pattern = "".join({"%": ".*", "_": "."}.get(c, re.escape(c)) for c in self.text(node.expression))
+                marks = re.findall(r"\\[%_\\]|.", self.text(node.expression), re.DOTALL)
+                pattern = "".join({"%": ".*", "_": "."}.get(c, re.escape(c[-1])) for c in marks)
                 return column.cast(pl.String).str.contains(f"(?is)^{pattern}$")
             case sql.Is():
                 if isinstance(node.expression, sql.Null):
@@ -107,6 +138,8 @@ class _Reader:
                 self.condition, f"names the unknown column {node.name}", f"columns are: {', '.join(self.columns)}"
             )
         column, dtype = pl.col(name), self.frame.schema[name]
+        if dtype.is_float():
+            column = column.fill_nan(None)
         if dtype == pl.String:  # "" in a CSV is a missing value, whoever read it
             column = pl.when(column.str.strip_chars() != "").then(column.str.strip_chars())
         return column, dtype
@@ -122,14 +155,30 @@ class _Reader:
         return node.sql()
 
     def number(self, node: sql.Expr) -> float | None:
+        text = self.text(node).strip()
+        return float(text) if _NUMBER.fullmatch(text) else None
+
+    def moment(self, column: pl.Expr, dtype: pl.DataType, node: sql.Expr) -> tuple[pl.Expr, date]:
+        """A temporal column and a literal of its type; a date without a time means the whole day."""
+        text = self.text(node).strip()
         try:
-            return float(self.text(node))
+            if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+                return column.cast(pl.Date), date.fromisoformat(text)
+            return column.cast(pl.Datetime), datetime.fromisoformat(text)
         except ValueError:
-            return None
+            raise _bad(self.condition, f"has «{text}», which is no date", "write dates like 2020-01-31") from None
 
     def equal(self, left: sql.Expr, right: sql.Expr) -> pl.Expr:
         column, dtype = self.column(left)
         number = self.number(right)
+        if dtype in (pl.Date, pl.Datetime):
+            moments, moment = self.moment(column, dtype, right)
+            return moments == moment
+        if dtype == pl.Boolean:
+            truth = _TRUTH.get(self.text(right).lower())
+            if truth is None:
+                raise _bad(self.condition, f"compares {left.name}, which is true or false, with «{self.text(right)}»")
+            return column == truth
         if dtype.is_numeric():
             if number is None:
                 raise _bad(self.condition, f"compares the number {left.name} with the text «{self.text(right)}»")
@@ -141,8 +190,9 @@ class _Reader:
 
     def compare(self, left: sql.Expr, right: sql.Expr, order: Callable) -> pl.Expr:
         column, dtype = self.column(left)
-        if dtype.is_temporal():
-            return order(column.cast(pl.String), self.text(right))
+        if dtype in (pl.Date, pl.Datetime):
+            moments, moment = self.moment(column, dtype, right)
+            return order(moments, moment)
         number = self.number(right)
         if number is None:
             if dtype == pl.String:  # dates as ISO text order as text does
@@ -152,6 +202,7 @@ class _Reader:
             values = self.frame[self.columns[snake_case(left.name)]]
             numbers = values.str.strip_chars().cast(pl.Float64, strict=False)
             if numbers.null_count() == len(numbers) and len(numbers):
-                raise _bad(self.condition, f"compares {left.name}, which holds text, with a number")
+                some = next((v for v in values if v), "nothing")
+                raise _bad(self.condition, f"compares {left.name}, which holds text («{some}»), with a number")
             return order(column.cast(pl.Float64, strict=False), number)
         return order(column, number)
