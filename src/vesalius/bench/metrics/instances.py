@@ -102,21 +102,51 @@ def match(
         connectivity: 6, 18 or 26; in 2D 6 means 4 and the others 8.
         least_iou: pairs below do not match; an IoU equal to it does only above 0.5, where matches are unique anyway.
     """
-    import cc3d
-    from scipy.optimize import linear_sum_assignment
-
-    neighbours: Any = connectivity if reference.ndim == 3 else 4 if connectivity == 6 else 8
-    r, n = cc3d.connected_components(reference, connectivity=neighbours, return_N=True)
-    p, m = cc3d.connected_components(prediction, connectivity=neighbours, return_N=True)
-    joint = np.bincount(r.ravel().astype(np.int64) * (m + 1) + p.ravel(), minlength=(n + 1) * (m + 1))
-    joint = joint.reshape(n + 1, m + 1)
-    sizes_r, sizes_p = joint.sum(axis=1)[1:], joint.sum(axis=0)[1:]
-    shared = joint[1:, 1:]
-    iou = shared / np.maximum(sizes_r[:, None] + sizes_p[None, :] - shared, 1)
+    r, n = _components(reference, connectivity)
+    p, m = _components(prediction, connectivity)
+    sizes_r, sizes_p = np.bincount(r.ravel(), minlength=n + 1)[1:], np.bincount(p.ravel(), minlength=m + 1)[1:]
+    # Only pairs that share a voxel are kept: noise has thousands of components, whose every pair would fill the memory.
+    both = (r > 0) & (p > 0)
+    pairs, shared = np.unique(r[both].astype(np.int64) * (m + 1) + p[both], return_counts=True)
+    rows, columns = pairs // (m + 1) - 1, pairs % (m + 1) - 1
+    iou = shared / (sizes_r[rows] + sizes_p[columns] - shared)
+    touched_r, touched_p = np.zeros(n, bool), np.zeros(m, bool)
+    touched_r[rows], touched_p[columns] = True, True
     # As panoptic quality defines it, a pair at exactly 0.5 does not match: only above are matches unique.
-    allowed = iou > least_iou if least_iou == 0.5 else iou >= max(least_iou, np.finfo(float).tiny)
-    rows, columns = linear_sum_assignment(np.where(allowed, iou, 0.0), maximize=True)
-    pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-    matches = [(i, j, float(iou[i, j])) for i, j in pairs if allowed[i, j]]
-    touched_r, touched_p = (np.asarray(shared.any(axis=axis)) for axis in (1, 0))
+    allowed = iou > least_iou if least_iou == 0.5 else iou >= least_iou
+    matches = _assign(rows[allowed], columns[allowed], iou[allowed], n, m)
     return Instances(sizes_r * voxel_ml, sizes_p * voxel_ml, matches, touched_r, touched_p)
+
+
+def _components(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, int]:
+    """Labelled components; a 2D mask as one slice of a volume, since cc3d's own 2D path mislabels some images."""
+    import cc3d
+
+    volume = np.pad(mask if mask.ndim == 3 else mask[None], 1).view(np.uint8)
+    neighbours: Any = connectivity
+    labels, count = cc3d.connected_components(volume, connectivity=neighbours, return_N=True)
+    inner = labels[1:-1, 1:-1, 1:-1]
+    return inner if mask.ndim == 3 else inner[0], int(count)
+
+
+def _assign(rows: np.ndarray, columns: np.ndarray, iou: np.ndarray, n: int, m: int) -> list[tuple[int, int, float]]:
+    """One-to-one matches with the greatest sum of IoU, group by group of components that touch each other."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    if not len(rows):
+        return []
+    graph = coo_array((np.ones(len(rows)), (rows, n + columns)), shape=(n + m, n + m))
+    _, group = connected_components(graph, directed=False)
+    order = np.argsort(group[rows], kind="stable")
+    matches = []
+    for some in np.split(order, np.flatnonzero(np.diff(group[rows[order]])) + 1):
+        left, i = np.unique(rows[some], return_inverse=True)
+        right, j = np.unique(columns[some], return_inverse=True)
+        gain = np.zeros((len(left), len(right)))
+        gain[i, j] = iou[some]
+        for a, b in zip(*linear_sum_assignment(gain, maximize=True), strict=True):
+            if gain[a, b] > 0:
+                matches.append((int(left[a]), int(right[b]), float(gain[a, b])))
+    return sorted(matches)

@@ -22,6 +22,7 @@ def integers(array: np.ndarray, what: str) -> np.ndarray:
         VesaliusError: NaN or infinity (`nan`), fractions such as 0.9999 (`fractional`), negative labels (`negative`).
     """
     array = np.asarray(array)
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)  # numba knows the machine's byte order only
     if array.dtype == bool:
         return array.view(np.uint8)
     if array.dtype.kind == "f":
@@ -31,6 +32,8 @@ def integers(array: np.ndarray, what: str) -> np.ndarray:
         if (wrong := whole != array).any():
             problem = f"the {what} holds {array[wrong].flat[0]:g}, which is no label"
             raise VesaliusError(problem, remedy="threshold probabilities and save integers", code="fractional")
+        if array.size and np.abs(whole).max() >= 2**63:
+            raise VesaliusError(f"the {what} holds {whole.max():g}, which is no label", code="large")
         array = whole.astype(np.int64)
     if array.dtype.kind not in "iu":
         raise VesaliusError(f"the {what} has type {array.dtype}, which holds no labels", code="type")

@@ -69,16 +69,23 @@ class Settings:
         if self.connectivity not in (6, 18, 26):
             raise VesaliusError(f"connectivity {self.connectivity} does not exist", remedy="choose 6, 18 or 26")
         tolerances = self.tolerance.values() if isinstance(self.tolerance, Mapping) else [self.tolerance]
-        if not all(t >= 0 for t in tolerances):
-            raise VesaliusError("a tolerance is negative or not a number", remedy="give millimetres")
+        if not all(
+            isinstance(t, int | float | np.number) and 0 <= t < np.inf for t in [*tolerances, self.boundary_width]
+        ):
+            raise VesaliusError("a tolerance or width is negative or not a number", remedy="give millimetres")
+        if not 0 < self.instance_iou <= 1:
+            raise VesaliusError(f"an IoU of {self.instance_iou} matches nothing", remedy="give one above 0, at most 1")
+        if list(self.size_bins) != sorted(set(self.size_bins)) or any(not edge > 0 for edge in self.size_bins):
+            raise VesaliusError(f"size bins {self.size_bins} do not ascend from above 0", remedy="give edges in ml")
 
     def tolerance_of(self, target: str) -> float:
         """The target's NSD tolerance in mm."""
         if not isinstance(self.tolerance, Mapping):
             return float(self.tolerance)
+        by_name = {str(name): mm for name, mm in self.tolerance.items()}
         for key in (target, "default"):
-            if key in self.tolerance:
-                return float(self.tolerance[key])
+            if key in by_name:
+                return float(by_name[key])
         raise VesaliusError(f"no tolerance is given for {target}", remedy="add it, or one called default")
 
 
@@ -116,7 +123,7 @@ def score(
     >>> score(b, a, (1, 1, 1), {"cube": 1}, ["dsc"])
     [{'metric': 'dsc', 'target': 'cube', 'value': 0.75, 'status': 'ok'}]
     """
-    options = Settings(tuple(metrics), tolerance, **settings)
+    options = Settings((metrics,) if isinstance(metrics, str) else tuple(metrics), tolerance, **settings)
     prediction, reference = overlap.integers(prediction, "prediction"), overlap.integers(reference, "reference")
     targets = {name: (ids, ids) for name, ids in _targets(labels, prediction, reference).items()}
     pairs = compare(prediction, reference, spacing, targets, options)
@@ -143,11 +150,11 @@ def compare(
     if prediction.shape != reference.shape:
         problem = f"the prediction has shape {prediction.shape}, the reference {reference.shape}"
         raise VesaliusError(problem, remedy="score masks on one grid", code="shape")
-    if reference.ndim not in (2, 3) or len(spacing) != reference.ndim:
-        problem = f"shape {reference.shape} with {len(spacing)} spacings"
+    if reference.ndim not in (2, 3) or np.shape(spacing) != (reference.ndim,):
+        problem = f"shape {reference.shape} with the spacing {spacing}"
         raise VesaliusError(problem, remedy="give 3D volumes or 2D images and one spacing an axis", code="shape")
-    if not all(np.isfinite(s) and s > 0 for s in spacing):
-        raise VesaliusError(f"spacing {tuple(spacing)} is not positive", remedy="give millimetres", code="geometry")
+    if not all(1e-9 <= s <= 1e9 for s in spacing):
+        raise VesaliusError(f"spacing {tuple(spacing)} is no distance", remedy="give millimetres", code="geometry")
     done: dict[str, Pair] = {}
     for names in _disjoint(targets):
         r, p, steps, reverse = _oriented(
@@ -171,11 +178,14 @@ def _targets(labels: Labels | None, *arrays: np.ndarray) -> dict[str, tuple[int,
     if labels is None:
         labels = sorted({label for array in arrays for label in present(array)})
     if not isinstance(labels, Mapping):
-        return {str(label): (int(label),) for label in labels}
+        labels = {str(label): label for label in (labels if isinstance(labels, Iterable) else [labels])}
     names: dict[str, tuple[int, ...]] = {}
     for key, value in labels.items():
-        name, ids = (value, key) if isinstance(value, str) else (str(key), value)
-        whole = ids if isinstance(ids, Iterable) else (ids,)
+        name, ids = (value, key) if isinstance(value, str) and not isinstance(key, str) else (str(key), value)
+        whole = ids if isinstance(ids, Iterable) and not isinstance(ids, str) else (ids,)
+        if not all(isinstance(i, int | np.integer) and i >= 0 for i in whole):
+            remedy = "give {name: id}, {name: [ids]}, {id: name} or ids, whole numbers from 0"
+            raise VesaliusError(f"{ids!r} is no label", remedy=remedy, code="labels")
         names[name] = (*names.get(name, ()), *(int(i) for i in whole))
     return names
 

@@ -114,12 +114,14 @@ def _cube(rows: pl.DataFrame, which: Metric, models: list[str], cases: list[str]
     if missing == "ignore":
         values[failed] = np.nan
     else:
-        there = (~np.isnan(values)).any(axis=0)
-        # A failed row without a value: the structure is absent, if the case's other rows or other models' say so.
+        # Statuses tell whether a structure is there, values do not: a hallucination has a volume difference too.
         blank = np.isnan(values)
+        seen = np.isin(status, [STATUSES.index("ok"), STATUSES.index("missed")]) | (failed & ~blank)
+        there = seen.any(axis=0)
         told = (has_row & ~failed).any(axis=0)
         unknown = there | (blank.all(axis=2, keepdims=True) & ~told)
-        unanswered = (lacking & there) | (failed & blank & unknown) | ((status == STATUSES.index("missed")) & blank)
+        missed = status == STATUSES.index("missed")
+        unanswered = (lacking & there) | (failed & blank & unknown) | (missed & blank)
         for t in range(len(targets)):
             values[:, :, t][unanswered[:, :, t]] = _worst(which, values[:, :, t])
         filled = int((lacking & there).sum() + failed.sum())
@@ -138,6 +140,8 @@ def _worst(which: Metric, values: np.ndarray) -> float:
     """The metric's worst value, or the largest one seen (the lowest quality), or NaN where none was seen."""
     if which.worst is not None:
         return which.worst
+    if which.better == "zero" and not np.isnan(values).all():  # the sign of an empty prediction, the size of the worst
+        return -float(np.nanmax(np.abs(values)))
     quality = which.quality(values)
     return np.nan if np.isnan(quality).all() else float(values.flat[np.nanargmin(quality)])
 
