@@ -296,6 +296,52 @@ def test_connectivity_decides_what_one_lesion_is():
     assert values(kept, reference, (1, 1, 1), ["instance_recall"], connectivity=26)["instance_recall"] == 0.0
 
 
+@pytest.mark.parametrize("connectivity", [6, 26])
+def test_an_image_matches_itself_component_by_component(connectivity):
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        image = (rng.random((10, 8)) < 0.35).astype(np.uint8)
+        got = score(image, image, (1, 1), [1], ["instance_f1", "panoptic_quality"], connectivity=connectivity)
+        assert [r["value"] for r in got] == [1.0, 1.0]
+
+
+def test_noise_of_thousands_of_components_is_matched_in_little_memory():
+    noise = np.zeros((90, 90, 90), bool)
+    noise[::3, ::3, ::3] = True  # 27,000 components: every pair of them would be 5.8 GB
+    assert values(noise, noise, (1, 1, 1), ["instance_f1"])["instance_f1"] == 1.0
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 2), (2, 2, 5), (4, 4, 4), (1, 1, 1)])
+def test_cldice_of_compact_parts_without_a_skeleton_is_that_of_their_voxels(shape):
+    box = np.zeros((9, 9, 9), np.uint8)
+    box[tuple(slice(2, 2 + n) for n in shape)] = 1
+    assert values(box, box, (1, 1, 1), ["cldice"]) == {"cldice": 1.0}
+
+
+def test_arrays_of_the_other_byte_order_are_scored():
+    assert score(A.astype(">i2"), A.astype(">f4"), (1, 1, 1), {1: "x"}, "dsc")[0]["value"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"labels": [-1]},
+        {"labels": ["x"]},
+        {"labels": {"a": "b"}},
+        {"spacing": 1.0},
+        {"spacing": (1, 1, 1e-200)},
+        {"tolerance": None},
+        {"tolerance": {1: -2.0}},
+        {"boundary_width": float("nan")},
+        {"instance_iou": 0},
+        {"size_bins": (5, 1)},
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_in_words(wrong):
+    with pytest.raises(VesaliusError):
+        score(A, A, **({"spacing": (1, 1, 1)} | wrong))
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

@@ -164,6 +164,25 @@ def test_a_structure_absent_from_the_reference_is_not_held_against_a_failed_pred
     assert cube.count("failed")[1].tolist() == [1, 1, 1], "one case failed, whatever it lacks"
 
 
+def test_anothers_hallucination_is_not_held_against_a_failed_prediction():
+    rows = [
+        ("a", "1", "liver", 5.0, "hallucinated"),
+        ("a", "1", "spleen", -1.0, "ok"),
+        ("b", "1", "liver", None, "failed"),
+        ("b", "1", "spleen", -90.0, "failed"),
+        ("c", "1", "spleen", 2.0, "ok"),
+    ]
+    cube = stats.cubes(scores(rows, "volume_difference"), "worst")["volume_difference"]
+    liver = cube.targets.index("liver")
+    assert np.isnan(cube.values[1:, 0, liver]).all()
+
+
+def test_an_absent_signed_value_has_the_sign_of_an_empty_prediction():
+    rows = [("a", "1", "liver", -30.0), ("a", "2", "liver", 40.0), ("b", "1", "liver", 3.0)]
+    cube = stats.cubes(scores(rows, "volume_difference"), "worst")["volume_difference"]
+    assert cube.values[1, 1, 0] == -40.0
+
+
 def test_a_failed_prediction_of_which_nothing_is_known_is_worst():
     cube = stats.cubes(scores([("a", "1", "liver", None, "failed"), ("a", "2", "liver", 0.8, "ok")]), "worst")["dsc"]
     assert cube.values[0, :, 0].tolist() == [0.0, 0.8]
