@@ -19,6 +19,7 @@ from vesalius.bench import score as scoring
 from vesalius.bench.metrics.segmentation import Settings, score
 from vesalius.bench.score_case import Case, mirrored
 from vesalius.errors import VesaliusError
+from vesalius.formats.labels import read_label_map
 
 VESALIUS = Path(sys.executable).with_name("vesalius")
 AFFINE = np.diag([0.8, 0.8, 3.0, 1.0])
@@ -246,6 +247,59 @@ def test_a_model_with_other_ids_is_scored_by_name(folders, tmp_path):
         save(other / f"case {i} é.nii.gz", np.roll(phantom(i), 1, 0).astype(np.uint16) * 10)
     _, after = run(other, folders[1], tmp_path / "other.parquet")
     assert after["value"].to_list() == before["value"].to_list()
+
+
+@pytest.mark.parametrize("names", [("Liver", "Kidney_L", "Kidney_R"), ("LIVER", "Lt Kidney", "KidneyRight")])
+def test_sides_are_known_by_their_abbreviations(folders, tmp_path, names):
+    _, before = run(*folders)
+    other = tmp_path / "other"
+    declare(other, {names[0]: 1, names[1]: 2, names[2]: 3})
+    for i in range(4):
+        save(other / f"case {i} é.nii.gz", np.roll(phantom(i), 1, 0))
+    _, after = run(other, folders[1], tmp_path / "other.parquet")
+    assert after["value"].to_list() == before["value"].to_list()
+
+
+def test_a_name_that_is_not_found_lists_those_there_are_and_a_map_of_names_helps(folders, tmp_path):
+    organs = tmp_path / "organs"
+    for i in range(4):
+        for name, label in {"Leber": 1, "kidney_left": 2, "kidney_right": 3}.items():
+            save(organs / f"case {i} é" / f"{name}.nii.gz", (phantom(i) == label).astype(np.uint8))
+    summary, table = run(organs, folders[1], tmp_path / "a.parquet")
+    reason = of(table, "case 0 é", target="liver", metric="dsc")["reason"].item()
+    assert reason == "the prediction has nothing called liver (it has: Leber, kidney_left, kidney_right)"
+    assert any("--prediction-labels can say which is it" in w for w in summary.warnings)
+    (tmp_path / "names.yaml").write_text("liver: Leber\n")
+    names = read_label_map(tmp_path / "names.yaml")
+    _, table = run(organs, folders[1], tmp_path / "b.parquet", prediction_labels=names)
+    assert set(of(table, "case 0 é", metric="dsc")["value"]) == {1.0}
+
+
+def test_labels_taken_by_their_numbers_are_said_to_be(folders):
+    (folders[1] / "dataset.json").unlink()
+    summary, _ = run(*folders)
+    assert any("the reference's labels have no names and are taken by their numbers" in w for w in summary.warnings)
+    declare(folders[0])
+    summary, table = run(*folders)
+    assert any("is taken for theirs" in w for w in summary.warnings) and set(table["target"]) == set(LABELS)
+
+
+def test_somebodys_file_is_not_overwritten_and_a_replaced_table_is_said(folders, tmp_path):
+    (tmp_path / "patients.csv").write_text("case\n1\n")
+    with pytest.raises(VesaliusError, match="is there already and no table of this command's"):
+        run(*folders, tmp_path / "patients.csv")
+    assert (tmp_path / "patients.csv").read_text() == "case\n1\n"
+    run(*folders, model="a")
+    summary, table = run(*folders, model="b")
+    assert summary.warnings[0].endswith("held a too; another --out would have kept both")
+    assert set(table["model"]) == {"b"}
+
+
+def test_a_misspelt_target_of_the_tolerance_is_said_before_scoring(folders):
+    with pytest.raises(VesaliusError, match=r"--tolerance names livr — structures are: kidney_left"):
+        run(*folders, settings=Settings(("nsd",), {"livr": 3, "default": 2}))
+    with pytest.raises(VesaliusError, match="says nothing of kidney_left, kidney_right — add them, or default=2"):
+        run(*folders, settings=Settings(("nsd",), {"liver": 3}))
 
 
 def test_organs_by_name_against_labels_without_names_is_an_error_that_says_how(folders, tmp_path):

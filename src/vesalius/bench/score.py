@@ -7,6 +7,7 @@ Beside `scores.parquet` stands `scores.cases.csv`: what was paired with what, on
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from vesalius.bench.metrics import metric
-from vesalius.bench.metrics.segmentation import EMPTY_POLICIES
+from vesalius.bench.metrics.segmentation import EMPTY_POLICIES, Settings
 from vesalius.bench.score_case import Case, score_case
 from vesalius.errors import VesaliusError
 from vesalius.formats.labels import LabelMap, find_label_map
@@ -141,7 +142,11 @@ def jobs(
         images: folder of images, whose grids RTSTRUCT needs.
     """
     grids = {case: str(path) for case, path in find_images(images).items()} if images else {}
-    labels = template.reference_labels or (find_label_map(references) if references else None) or _first_map(pairings)
+    labels = template.reference_labels or (find_label_map(references) if references else None)
+    if labels is None and (labels := _first_map(pairings)) is not None:
+        note = f"the references have no label map: {labels.path} is taken for theirs; give --labels if it is not"
+        template = replace(template, note=note)
+    _check_tolerances(template.settings, labels, pairings)
     out = []
     for model, pairing in pairings.items():
         cases: dict[str, tuple[Entry | None, Entry | None]] = {**pairing.matched}
@@ -150,6 +155,22 @@ def jobs(
             job = replace(template, model=model, case=case, prediction=prediction, reference=reference)
             out.append(replace(job, image=grids.get(case), reference_labels=labels))
     return sorted(out, key=lambda job: (job.case, job.model))
+
+
+def _check_tolerances(settings: Settings, labels: LabelMap | None, pairings: Mapping[str, Pairing]) -> None:
+    """A misspelt target of --tolerance is said before hours of work, where the names are known beforehand."""
+    entries = (r for p in pairings.values() for r in [*(r for _, r in p.matched.values()), *p.only_references.values()])
+    known = set(labels.targets) if labels else {organ for entry in entries for organ in entry.organs}
+    if not known or not isinstance(settings.tolerance, Mapping):
+        return
+    given = set(map(str, settings.tolerance))
+    unknown, lacking = given - known - {"default"}, known - given
+    if unknown:
+        remedy = f"structures are: {', '.join(sorted(known))}"
+        raise VesaliusError(f"--tolerance names {', '.join(sorted(unknown))}", remedy=remedy, code="usage")
+    if lacking and "default" not in given and any(name.startswith("nsd") for name in settings.metrics):
+        problem = f"--tolerance says nothing of {', '.join(sorted(lacking))}"
+        raise VesaliusError(problem, remedy="add them, or default=2", code="usage")
 
 
 def _first_map(pairings: Mapping[str, Pairing]) -> LabelMap | None:
@@ -186,9 +207,11 @@ def run(
         Interrupted: stopped; the same call goes on.
     """
     out = Path(out)
-    _writer(out)  # a wrong suffix is said before hours of work
+    _check_output(out)
     units = [Unit(f"{job.model}/{job.case}", _stamp(job), (job,)) for job in cases]
     with Run(out.with_name(out.name + ".run")) as state:
+        gone = sorted(set(state.fact("models") or []) - {job.model for job in cases})
+        state.set_fact("models", sorted({job.model for job in cases}))
         if state.left(units):
             _compile_once()
         map_cases = partial(work, state, crashed=_crashed, workers=workers, timeout=timeout)
@@ -208,7 +231,26 @@ def run(
     write_table(_cases_table(results, pairings), out.with_name(f"{out.stem}.cases.csv"))
     if lesions:
         write_table(_lesions_table(results), Path(lesions))
-    return _summary(out, results, pairings, table, done_now)
+    summary = _summary(out, results, pairings, table, done_now)
+    if gone:
+        summary.warnings.insert(0, f"{out} held {', '.join(gone)} too; another --out would have kept both")
+    return summary
+
+
+def _check_output(out: Path) -> None:
+    """What would spoil the end is said before the work: a wrong suffix, somebody's file, a folder not to write in."""
+    _writer(out)
+    state = out.with_name(out.name + ".run")
+    if out.exists() and not state.exists():
+        remedy = "choose another --out, or remove it"
+        raise VesaliusError("is there already and no table of this command's", file=out, remedy=remedy, code="output")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"its folder cannot be made ({error.strerror})"
+        raise VesaliusError(problem, file=out, remedy="choose another --out", code="output") from None
+    if not os.access(out.parent, os.W_OK):
+        raise VesaliusError("its folder cannot be written", file=out, remedy="choose another --out", code="output")
 
 
 def _compile_once() -> None:

@@ -38,6 +38,7 @@ class Case:
         settings: metrics and what they depend on.
         resample: bring a prediction on another grid onto the reference's.
         lesions: also list every connected component.
+        note: a warning that belongs to the case from the start.
         failure: code and words of why an earlier attempt failed; the case is then scored as failed, unread.
     """
 
@@ -51,6 +52,7 @@ class Case:
     settings: Settings = field(default_factory=Settings)
     resample: bool = False
     lesions: bool = False
+    note: str | None = None
     failure: tuple[str, str] | None = None
 
 
@@ -61,7 +63,7 @@ def score_case(job: Case) -> dict[str, Any]:
         `rows`: Score rows without benchmark and seconds; `problem`: code and words where the case failed; `warnings`:
         sentences; `shape`, `spacing`, `orientation` of the reference's grid; `lesions`.
     """
-    out: dict[str, Any] = {"rows": [], "lesions": [], "warnings": [], "problem": None}
+    out: dict[str, Any] = {"rows": [], "lesions": [], "warnings": [job.note] if job.note else [], "problem": None}
     try:
         reference = reference_mask(job)
     except VesaliusError as error:
@@ -93,6 +95,8 @@ def score_case(job: Case) -> dict[str, Any]:
             ]
         elif pair.target in exchanged:
             rows = [row | {"reason": exchanged[pair.target]} for row in rows]
+        elif pair.status == "missed" and not both[pair.target][1][1]:
+            rows = [row | {"reason": _nothing_called(pair.target, prediction)} for row in rows]
         out["rows"] += rows
         if job.lesions and pair.status != "both_empty" and not failure:
             out["lesions"] += [{"target": pair.target} | row for row in pair.components.table()]
@@ -222,15 +226,16 @@ def matched_structures(reference: Mask, prediction: Mask | None, job: Case, warn
         return _match_ids(reference, prediction, job, warnings)
     _warn_of_undeclared(prediction, prediction.targets, "prediction", warnings)
     theirs = {key: where for name, where in prediction.targets.items() for key in _spellings(name)}
+    called = job.prediction_labels.names if job.prediction_labels else {}
     matched = {}
     for name, where in reference.targets.items():
-        found = next((theirs[key] for key in _spellings(name) if key in theirs), None)
+        found = next((theirs[key] for key in _spellings(called.get(name, name)) if key in theirs), None)
         if found is None:
-            warnings.append(f"the prediction has nothing called {name}: taken as not predicted")
+            warnings.append(f"{_nothing_called(name, prediction)}; --prediction-labels can say which is it")
         matched[name] = (where, found or nothing)
     if all(where_p == nothing for _, where_p in matched.values()):
         problem = f"no structure has the same name: {_some(prediction.targets)} against {_some(reference.targets)}"
-        remedy = "give --prediction-labels with the reference's names"
+        remedy = 'give --prediction-labels, a YAML file with lines like "kidney_left: Kidney L"'
         raise VesaliusError(problem, file=prediction.path, remedy=remedy, code="labels")
     return matched
 
@@ -242,6 +247,8 @@ def _match_ids(reference: Mask, prediction: Mask, job: Case, warnings: list[str]
             problem = "structures with names meet a label volume without"
             remedy = "give the volume's label map with --labels or --prediction-labels"
             raise VesaliusError(problem, file=mask.path, remedy=remedy, code="labels")
+    if not reference.named:
+        warnings.append("the reference's labels have no names and are taken by their numbers: give --labels")
     if reference.named:
         _warn_of_undeclared(prediction, reference.targets, "prediction", warnings)
         return {name: ((0, ids), (0, ids)) for name, (_, ids) in reference.targets.items()}
@@ -268,16 +275,26 @@ def _warn(layer: np.ndarray, ids: list[int], side: str, warnings: list[str]) -> 
 
 
 def _spellings(name: str) -> list[str]:
-    """How a name may be written by others: `Left Kidney`, `kidney_left`, `leftkidney`."""
-    words = [w for w in re.split(r"[\W_]+", name.lower()) if w]
+    """How a name may be written by others: `Left Kidney`, `kidney_left`, `leftkidney`, `Kidney_L` (AAPM TG-263)."""
+    parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    words = [_SIDES.get(w, w) for w in re.split(r"[\W_]+", parted.lower()) if w]
     return [name, " ".join(sorted(words)), "".join(words)]
+
+
+_OTHER_SIDE = {"left": "right", "right": "left", "lt": "rt", "rt": "lt", "l": "r", "r": "l"}
+_SIDES = {"l": "left", "lt": "left", "r": "right", "rt": "right"}
+
+
+def _nothing_called(name: str, prediction: Mask | None) -> str:
+    held = ", ".join(list(prediction.targets)[:12]) if prediction else ""
+    return f"the prediction has nothing called {name} (it has: {held})"
 
 
 def mirrored(name: str) -> str | None:
     """The name of the structure on the other side (`kidney_left` of `kidney_right`), or None."""
     swapped, count = re.subn(
-        r"(?i)(?<![a-z])(left|right|l|r)(?![a-z])",
-        lambda m: _matching_case({"left": "right", "right": "left", "l": "r", "r": "l"}[m[0].lower()], m[0]),
+        r"(?i)(?<![a-z])(left|right|lt|rt|l|r)(?![a-z])",
+        lambda m: _matching_case(_OTHER_SIDE[m[0].lower()], m[0]),
         name.replace("_", "\0"),
     )
     return swapped.replace("\0", "_") if count else None

@@ -54,6 +54,11 @@ def main() -> None:
     except VesaliusError as error:
         typer.secho(f"error: {error}", fg="red", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk, a folder not to be written, a file that went away
+        if error.filename is None:
+            raise
+        typer.secho(f"error: {error.filename}: {error.strerror}", fg="red", err=True)
+        sys.exit(2)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("vesalius"):
             raise

@@ -6,7 +6,7 @@ label tables inside image headers to `media/`, and what to do with undeclared la
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import yaml
 from vesalius.errors import VesaliusError
 
 FILE_NAMES = ("dataset.json", "labels.yaml", "labels.yml", "labels.json")
-_FORMS = 'write "liver: 1" or "1: liver" on a line each; several ids as "kidneys: [2, 3]"'
+_FORMS = 'write "liver: 1" or "1: liver" on a line each; several ids as "kidneys: [2, 3]"; names as "liver: Liver GTV"'
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,14 @@ class LabelMap:
     Attributes:
         targets: name -> ids (a region of nnU-Net has several). Background (0) is no target.
         ignored: ids that are declared but not to be judged (nnU-Net's "ignore").
+        names: name → what the file calls it, where structures carry names themselves (RTSTRUCT, one file an organ).
         path: where the map was read.
     """
 
     targets: dict[str, tuple[int, ...]]
     ignored: tuple[int, ...] = ()
     path: Path | None = None
+    names: dict[str, str] = field(default_factory=dict)
 
     @property
     def ids(self) -> set[int]:
@@ -67,8 +69,10 @@ def label_map(entries: dict, path: Path | None = None) -> LabelMap:
     Raises:
         VesaliusError: code `label_map`, see `read_label_map`.
     """
-    pairs = [_pair(key, value, path) for key, value in entries.items()]
-    if not pairs:
+    texts = [(k, v) for k, v in entries.items() if isinstance(v, str) and _whole(k) is None and _whole(v) is None]
+    names = {str(name).strip(): called.strip() for name, called in texts}
+    pairs = [_pair(key, value, path) for key, value in entries.items() if str(key).strip() not in names]
+    if not pairs and not names:
         raise _wrong("the label map is empty", path)
     targets: dict[str, tuple[int, ...]] = {}
     ignored: tuple[int, ...] = ()
@@ -81,7 +85,7 @@ def label_map(entries: dict, path: Path | None = None) -> LabelMap:
             ignored = ids
         else:
             targets[name] = ids
-    return LabelMap(targets, ignored, path)
+    return LabelMap(targets, ignored, path, names)
 
 
 @lru_cache(maxsize=64)

@@ -229,7 +229,8 @@ def is_dicom(path: Path) -> bool:
 
 def _read_labels(path: Path, given: LabelMap | None) -> Mask:
     volume = read_labels(path)
-    names = given or (map_of_names(volume.names, path) if volume.names else find_label_map(path.parent))
+    names = given if given is not None and given.targets else None
+    names = names or (map_of_names(volume.names, path) if volume.names else find_label_map(path.parent))
     if names is not None:
         targets = {name: (0, ids) for name, ids in names.targets.items()}
         return Mask([volume.data], targets, volume.affine, path, names.ignored)
