@@ -102,6 +102,26 @@ def test_parts_say_what_they_lack():
         Part("picture", path="x")
 
 
+@pytest.mark.parametrize("values", [(1, "text"), ([1], 2), ({1, 2}, {3}), (object(), object())])
+def test_metadata_that_is_no_column_is_refused_by_its_name(tmp_path, values):
+    samples = [Sample(Question(f"q{i}", ()), None, {"odd": value}) for i, value in enumerate(values)]
+    with pytest.raises(VesaliusError, match="the metadata «odd»"):
+        write_samples(samples, tmp_path / "s.parquet")
+
+
+def test_dictionaries_in_the_metadata_come_back_without_keys_of_others(tmp_path):
+    samples = [Sample(Question(f"q{i}", ()), None, {"scan": d}) for i, d in enumerate([{"kvp": 120}, {"mas": 30}])]
+    write_samples(samples, tmp_path / "s.parquet")
+    assert read_samples(tmp_path / "s.parquet") == samples
+
+
+def test_turns_without_content_are_messages_without_parts():
+    assert from_chat([{"role": "assistant", "content": None}, {"role": "tool"}]) == (
+        Message("assistant", ()),
+        Message("tool", ()),
+    )
+
+
 def test_two_samples_of_one_id_are_refused(tmp_path):
     with pytest.raises(VesaliusError, match="two samples have the same id"):
         write_samples([SAMPLES[0], SAMPLES[0]], tmp_path / "s.parquet")

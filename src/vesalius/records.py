@@ -202,7 +202,7 @@ def from_chat(chat: Iterable[Mapping[str, Any]]) -> tuple[Message, ...]:
     """Messages from the chat form, also as Parquet gives it back (with null keys), and from plain strings."""
     messages = []
     for turn in chat:
-        content = turn["content"]
+        content = turn.get("content") or ()  # a turn that only calls tools has none
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
         messages.append(Message(turn["role"], tuple(_part_from_dict(part) for part in content)))
@@ -258,9 +258,32 @@ def write_samples(samples: Iterable[Sample], path: str | Path) -> None:
     ]
     frame = pl.DataFrame(rows, schema=SAMPLE_SCHEMA)
     keys = dict.fromkeys(key for sample in samples for key in sample.metadata)
-    metadata = [pl.Series(_META + key, [s.metadata.get(key) for s in samples], strict=False) for key in keys]
+    metadata = [_metadata(key, samples, path) for key in keys]
     with replacing(path) as temporary:
         frame.with_columns(metadata).write_parquet(temporary)
+
+
+def _metadata(key: str, samples: Sequence[Sample], path: str | Path) -> pl.Series:
+    rows = [{_META + key: sample.metadata.get(key)} for sample in samples]
+    kinds = {float if type(v) is int else type(v) for row in rows for v in row.values() if v is not None}
+    try:
+        if len(kinds) > 1:  # polars would make texts of all
+            raise TypeError(f"it mixes {' and '.join(sorted(kind.__name__ for kind in kinds))}")
+        series = pl.DataFrame(rows, infer_schema_length=None).to_series()
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        remedy = "give every sample the same type, or None"
+        problem = f"the metadata «{key}» cannot be one column ({str(error).splitlines()[0]})"
+        raise VesaliusError(problem, file=path, remedy=remedy, code="record") from None
+    if series.dtype == pl.Object:
+        raise VesaliusError(f"the metadata «{key}» holds what no table holds", file=path, code="record")
+    return series
+
+
+def _without_nulls(value: Any) -> Any:
+    """Parquet gives every dictionary of a column the same keys: those without a value were not there."""
+    if isinstance(value, dict):
+        return {k: _without_nulls(v) for k, v in value.items() if v is not None}
+    return [_without_nulls(v) for v in value] if isinstance(value, list) else value
 
 
 def read_samples(path: str | Path) -> list[Sample]:
@@ -283,5 +306,5 @@ def read_samples(path: str | Path) -> list[Sample]:
 def _sample_from_row(row: Mapping[str, Any]) -> Sample:
     question = Question(row["id"], from_chat(row["messages"]), tuple(row["options"] or ()))
     expected = from_chat(row["expected"])[0] if row["expected"] else None
-    kept = {k.removeprefix(_META): v for k, v in row.items() if k.startswith(_META) and v is not None}
+    kept = {k.removeprefix(_META): _without_nulls(v) for k, v in row.items() if k.startswith(_META) and v is not None}
     return Sample(question, expected, kept)

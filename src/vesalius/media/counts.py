@@ -4,7 +4,8 @@
 # (numba's decorators hide the signatures of what they wrap)
 
 import numpy as np
-from numba import njit
+
+from vesalius.media.kernels import njit
 
 
 def present(array: np.ndarray) -> list[int]:

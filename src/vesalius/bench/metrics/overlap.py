@@ -10,9 +10,9 @@ unsigned type first (nothing is copied where they are that already).
 from collections.abc import Sequence
 
 import numpy as np
-from numba import njit
 
 from vesalius.errors import VesaliusError
+from vesalius.media.kernels import njit
 
 
 def integers(array: np.ndarray, what: str) -> np.ndarray:
