@@ -135,6 +135,30 @@ def test_what_the_scoring_depended_on_stands_in_the_rules(world, tmp_path):
     assert "NSD tolerance: liver 3, default 2 mm. Empty masks: policy «present»" in rules["Scoring of masks"]
 
 
+def test_a_folder_gets_one_report_and_keeps_what_is_not_of_a_report(world, tmp_path):
+    settings = Settings(metadata=world / "meta.csv", in_distribution="site=A", groups="site", replicates=100)
+    write(analyse([world / "scores"], settings), tmp_path / "out")
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    write(analyse([world / "scores"], Settings(replicates=100)), tmp_path / "out", figures=False)
+    left = {path.name for path in (tmp_path / "out").iterdir()}
+    assert "report.html" in left and "notes.txt" in left and not left & {"gap.csv", "groups.csv", "group_means.csv"}
+    assert not list((tmp_path / "out" / "figures").iterdir())
+
+
+def test_somebodys_folder_is_refused(world, tmp_path):
+    (tmp_path / "summary.csv").write_text("mine")
+    (tmp_path / "photo.jpg").write_text("mine")
+    with pytest.raises(VesaliusError, match=r"holds something else than a report \(photo.jpg\)"):
+        write(analyse([world / "scores"], Settings(replicates=100)), tmp_path)
+    assert (tmp_path / "summary.csv").read_text() == "mine"
+
+
+def test_a_handful_of_cases_gets_no_verdict_on_the_gap(world):
+    settings = Settings(metadata=world / "meta.csv", in_distribution="age<57", replicates=100)
+    points = " ".join(verdict(analyse([world / "scores"], settings)).points)
+    assert "too few for a statement" in points and "Out of distribution" not in points
+
+
 def test_select_keeps_cases_by_their_metadata(world):
     analysis = analyse([world / "scores"], Settings(metadata=world / "meta.csv", select="site=E", replicates=100))
     assert len(analysis.cases) == 14

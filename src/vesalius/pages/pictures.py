@@ -21,8 +21,7 @@ def strips(rows: list[Strip]) -> str:
 
 def _strip(row: Strip) -> str:
     panels = "".join(
-        f'<div><img loading="lazy" decoding="async" alt="{escape(f"{name}: {row.alt}")}" '
-        f'src="{_uri(data)}"><span>{escape(name)}</span></div>'
+        f'<div><img alt="{escape(f"{name}: {row.alt}")}" src="{_uri(data)}"><span>{escape(name)}</span></div>'
         for name, data in row.panels.items()
     )
     return f'<figure class="strip"><figcaption>{row.caption}</figcaption><div class="panels">{panels}</div></figure>'

@@ -159,7 +159,7 @@ def _choose(frame: pl.DataFrame, settings: Settings, notes: list[str]) -> tuple[
     if metadata.unmatched:
         some = ", ".join(metadata.unmatched[:5]) + (" …" if len(metadata.unmatched) > 5 else "")
         notes.append(f"{len(metadata.unmatched)} cases have no metadata and are in no group: {some}")
-    if settings.select:
+    if settings.select is not None:
         kept = metadata.frame.filter(expression(settings.select, metadata.frame))
         if kept.is_empty():
             raise VesaliusError(

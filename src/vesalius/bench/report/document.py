@@ -115,7 +115,8 @@ def _tiles(analysis: Analysis, said: Verdict) -> str:
         gap = analysis.frames["gap"].filter(key).row(0, named=True)
         around = f"95 %: {show(analysis, said.metric, gap['ci_low'])} – {show(analysis, said.metric, gap['ci_high'])}"
         facts.append(("Gap, in minus out", show(analysis, said.metric, gap["gap"]), around))
-    facts.append(("Cases scored", f"{row['n']:,}", f"{row['missing']} missing, {row['n_failed']} failed"))
+    counted = row["n_failed"] if analysis.settings.missing == "worst" else 0
+    facts.append(("Cases scored", f"{row['n'] - counted:,}", f"{row['missing']} missing, {row['n_failed']} failed"))
     tiles = "".join(
         f"<div><dt>{escape(a)}</dt><dd>{escape(b)}<small>{escape(c)}</small></dd></div>" for a, b, c in facts
     )

@@ -14,6 +14,7 @@ from vesalius.bench.report.analysis import Analysis
 from vesalius.bench.report.document import document
 from vesalius.bench.report.verdict import Verdict, verdict
 from vesalius.bench.report.worst import Pictures, worst_cases
+from vesalius.errors import VesaliusError
 from vesalius.pages.charts import save_all
 from vesalius.run import file_hash, provenance, replacing
 
@@ -50,7 +51,7 @@ def write(
     from vesalius.bench.report.figures import draw
 
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    _clear(out)
     progress("tables")
     for name, file in _CSV.items():
         if name in analysis.frames:
@@ -84,6 +85,28 @@ def write(
     with replacing(out / "report.html") as part:
         part.write_text(html, "utf-8")
     return said
+
+
+def _clear(out: Path) -> None:
+    """Makes the folder, and takes away what an earlier report left there: the page first, so that none stands half.
+
+    Raises:
+        VesaliusError: the folder cannot be written, or holds something else than a report.
+    """
+    ours = {"report.html", "report.json", "figures", *(f"{file}.csv" for file in _CSV.values())}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        found = {path.name for path in out.iterdir() if not path.name.startswith(".")}
+        if found - ours and "report.html" not in found and "report.json" not in found:
+            some = ", ".join(sorted(found - ours)[:3])
+            remedy = "name an empty or new folder with --out"
+            raise VesaliusError(f"holds something else than a report ({some})", file=out, remedy=remedy, code="output")
+        drawn = [path for path in (out / "figures").glob("*") if path.suffix in (".png", ".svg")]
+        for path in [out / "report.html", *(out / name for name in ours - {"figures", "report.html"}), *drawn]:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        remedy = "choose another --out"
+        raise VesaliusError(f"cannot be written ({error.strerror})", file=out, remedy=remedy, code="output") from None
 
 
 def machine(analysis: Analysis, said: Verdict, notes: list[str], origin: dict[str, Any]) -> dict[str, Any]:

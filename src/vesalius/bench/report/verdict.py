@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from vesalius.bench.report.analysis import Analysis
-from vesalius.bench.stats.groups import AVERAGE_MODEL
+from vesalius.bench.stats.groups import AVERAGE_MODEL, MIN_GROUP
 from vesalius.bench.stats.pairwise import ALPHA
 from vesalius.bench.stats.table import AVERAGE
 
@@ -56,6 +56,11 @@ def p_value(p: float | None) -> str:
     return "p not known" if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
+def number(n: int, what: str) -> str:
+    """«1 case», «2 cases»."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def name(names: list[str], most: int = 3) -> str:
     """«A», «A and B», «A, B and 4 others»."""
     if len(names) > most:
@@ -98,7 +103,8 @@ def _headline(analysis: Analysis, metric: str, target: str) -> tuple[str | None,
         )
     if equals:
         return leader, f"{leader} has the best {by} ({what}), but is not distinguishable from {name(equals)}."
-    return leader, f"{leader} leads: significantly better than each of the other {len(order)} models ({what})."
+    rest = "the other model" if len(order) == 1 else f"each of the other {len(order)} models"
+    return leader, f"{leader} leads: significantly better than {rest} ({what})."
 
 
 def _lead(analysis: Analysis, metric: str, target: str, leader: str) -> list[str]:
@@ -137,7 +143,9 @@ def _stability(analysis: Analysis, metric: str, target: str, leader: str) -> lis
     ranks = ranks.sort("p_first", "model", descending=[True, False])
     first, share = ranks["model"][0], ranks["p_first"][0]
     ours = _rows(ranks, model=leader)
-    shared = f"the {ranks['n_shared'][0]} cases that all models share"
+    shared = f"the {number(ranks['n_shared'][0], 'case')} that all models share"
+    if analysis.settings.cluster:
+        shared = f"the patients ({analysis.settings.cluster}) of {shared}"
     text = f"Drawn anew {analysis.settings.replicates:,} times from {shared}, "
     if first == leader or not ours.height:
         text += f"{first} ranks first in {share:.0%} of the draws"
@@ -207,6 +215,9 @@ def _gap(analysis: Analysis, metric: str, target: str, leader: str) -> list[str]
         return []
     rows = _rows(analysis.frames["gap"], metric=metric, target=target).drop_nulls("gap")
     points = []
+    few = rows.select(pl.min_horizontal(pl.col("n_in").min(), pl.col("n_out").min())).item() if rows.height else 0
+    if few is None or few < MIN_GROUP:
+        return [f"In or out of distribution there are only {number(few or 0, 'case')}: too few for a statement."]
     for row in _rows(rows, model=leader).iter_rows(named=True):
         sides = (
             f"{show(analysis, metric, row['mean_in'])} in ({row['n_in']} cases), "
@@ -220,7 +231,8 @@ def _gap(analysis: Analysis, metric: str, target: str, leader: str) -> list[str]
         quality = analysis.cubes[metric].metric.quality(rows["mean_out"].to_numpy())
         best = rows.row(int(quality.argmax()), named=True)
         points.append(
-            f"Out of distribution the best mean is {best['model']}'s: {show(analysis, metric, best['mean_out'])}."
+            f"Out of distribution the best mean is {best['model']}'s: {show(analysis, metric, best['mean_out'])} "
+            f"({number(best['n_out'], 'case')})."
         )
     return points
 
@@ -262,22 +274,19 @@ def _missing(analysis: Analysis) -> list[str]:
             f"{name(short)} {'lacks' if len(short) == 1 else 'lack'} up to {lacking.max()} of {len(cube.cases)} cases; "
             f"these are {how}."
         )
-    failed, missed = int(cube.count("failed")[:, -1].sum()), int(cube.count("missed")[:, -1].sum())
-    false = int(cube.count("hallucinated")[:, -1].sum())
+    failed, missed, false = (int(cube.count(s)[:, -1].sum()) for s in ("failed", "missed", "hallucinated"))
     if failed or missed or false:
         points.append(
-            f"Of all structures, {missed} were missed, {false} predicted where there is none, and {failed} "
-            "belong to failed predictions."
+            f"{number(missed, 'structure')} missed, {false} predicted where there is none; "
+            f"{number(failed, 'prediction')} failed as a whole."
         )
     swapped = swaps(analysis.flags)
     if swapped.height:
-        points.append(f"Left and right look exchanged in {swapped.height} predictions; they are listed under Flags.")
+        points.append(f"Left and right look exchanged in {number(swapped.height, 'prediction')}, listed under Flags.")
     return points
 
 
 def swaps(flags: pl.DataFrame) -> pl.DataFrame:
-    """The cases whose reason speaks of left and right, once for each model."""
-    reason = pl.col("reason").str.to_lowercase()
-    return flags.filter(reason.str.contains("left") & reason.str.contains("right")).unique(
-        ["model", "case"], maintain_order=True
-    )
+    """The cases whose left and right look exchanged, once for each model."""
+    exchanged = pl.col("reason").str.starts_with("left and right look exchanged")
+    return flags.filter(exchanged).unique(["model", "case"], maintain_order=True)

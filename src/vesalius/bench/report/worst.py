@@ -16,6 +16,9 @@ from vesalius.bench.score import jobs, plan
 from vesalius.bench.score_case import Case, matched_structures, prediction_mask, reference_mask
 from vesalius.errors import VesaliusError
 from vesalius.formats.labels import read_label_map
+from vesalius.records import STATUSES
+
+SHOWN = (STATUSES.index("ok"), STATUSES.index("missed"))  # a failed prediction has nothing to show
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def _worst(analysis: Analysis, metric: str, each: int) -> pl.DataFrame:
     for m, model in enumerate(cube.models):
         quality = cube.quality[m, :, :-1]
         for c, case in enumerate(cube.cases):
-            scored = {t: float(q) for t, q in enumerate(quality[c]) if q == q and cube.status[m, c, t] >= 0}
+            scored = {t: float(q) for t, q in enumerate(quality[c]) if q == q and cube.status[m, c, t] in SHOWN}
             if scored:
                 t = min(scored, key=lambda t: scored[t])
                 value = float(cube.values[m, c, t])
