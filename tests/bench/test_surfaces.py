@@ -84,3 +84,31 @@ def test_distances_are_bit_for_bit_those_of_scipys_transform():
             np.ascontiguousarray(query[:, ::-1]), np.ascontiguousarray(swapped), spacing[::-1], True
         )
         assert np.array_equal(ours, theirs)
+
+
+def _far_apart():
+    """Shapes whose surfaces lie far from each other: a shell around a ball, half a box, two blobs along each axis."""
+    grid = np.indices((44, 40, 48)) - np.array([22, 20, 24]).reshape(3, 1, 1, 1)
+    radius = np.sqrt((grid**2).sum(axis=0))
+    yield radius < 6, (radius > 17) & (radius < 19)
+    box = np.abs(grid).max(axis=0) < 18
+    yield box, box & (grid[2] < 0)
+    for axis in range(3):
+        yield np.roll(radius < 5, -13, axis), np.roll(radius < 5, 13, axis)
+
+
+@pytest.mark.parametrize("budget", [(0, 0), (40, 3)])
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("reverse", [False, True])
+def test_far_surfaces_are_bit_for_bit_those_of_scipys_transform(budget, spacing, reverse, monkeypatch):
+    monkeypatch.setattr(surfaces, "_ROWS_A_POINT", budget[0])
+    monkeypatch.setattr(surfaces, "_ROWS_A_VOXEL", budget[1])
+    for a, b in _far_apart():
+        query, target = (np.argwhere(m & ~ndimage.binary_erosion(m)).astype(np.int32) for m in (a, b))
+        away = np.ones(a.shape, bool)
+        away[tuple(target.T)] = False
+        if reverse:
+            theirs = ndimage.distance_transform_edt(away.T, sampling=spacing[::-1]).T[tuple(query.T)]
+        else:
+            theirs = ndimage.distance_transform_edt(away, sampling=spacing)[tuple(query.T)]
+        assert np.array_equal(surfaces.distances(query, target, spacing, reverse), theirs)

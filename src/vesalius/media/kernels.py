@@ -7,12 +7,12 @@ container without a home), it would refuse to compile, so it gets a folder of te
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
-if "NUMBA_CACHE_DIR" not in os.environ:
-    places = (Path(__file__).parent, Path.home())
-    if not any(os.access(place, os.W_OK) for place in places):
-        os.environ["NUMBA_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / f"vesalius-numba-{os.getuid()}")
+from numba import config, njit
 
-from numba import njit
+settings: Any = config
+if not settings.CACHE_DIR and not any(os.access(p, os.W_OK) for p in (Path(__file__).parent, Path.home())):
+    settings.CACHE_DIR = str(Path(tempfile.gettempdir()) / f"vesalius-numba-{os.getuid()}")
 
 __all__ = ["njit"]

@@ -6,8 +6,8 @@ A second model (`voxel=True`) takes the mask's own boundary voxels with weight o
 
 Distances are exact and float64. Only surface points are asked for, most lie within a few voxels of the other surface,
 and neighbours have neighbouring answers: so each point searches outward over rows of a bitmap, in order of distance,
-starting from its predecessor's answer. No distance transform is made. Leaves what is computed from distances to
-`segmentation.py`.
+starting from its predecessor's answer. Where that grows dearer than a distance transform (half an organ missing, a ball
+in a shell), the rest of the points are read from scipy's. Leaves what is computed from distances to `directed.py`.
 
 Arrays are indexed (z, y, x) with x contiguous; callers transpose Fortran-ordered volumes instead of copying them.
 """
@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from vesalius.media.kernels import njit
 
 Spacing = tuple[float, float, float]
 Box = tuple[int, int, int, int]  # first and end z, first and end y of the rows that hold labels
@@ -129,8 +131,41 @@ def distances(query: np.ndarray, target: np.ndarray, spacing: Spacing, reverse: 
         reverse: the caller's axes are x, y, z: squares are summed in the caller's order, so that results are bit for
             bit those of scipy's distance transform and comparisons with a tolerance fall the same way.
     """
-    words, extents, low = _bitmap(target)
-    return _search(query, words, extents, low, np.asarray(spacing, dtype=np.float64), reverse)
+    query, target = np.ascontiguousarray(query), np.ascontiguousarray(target)
+    words, extents, origin = _bitmap(target)
+    low, high = _bounds(query, target)
+    budget = _ROWS_A_VOXEL * int(np.prod(high - low + 1, dtype=np.int64)) + _ROWS_A_POINT * len(query)
+    found, done = _search(query, words, extents, origin, np.asarray(spacing, dtype=np.float64), reverse, budget)
+    if done < len(query):
+        found[done:] = _transformed(query[done:], target, spacing, reverse)
+    return found
+
+
+# Near surfaces take some ten rows a point; far ones may look at rows for a part of what a transform of the box costs.
+_ROWS_A_POINT, _ROWS_A_VOXEL = 40, 3
+
+
+@njit(cache=True, nogil=True)
+def _bounds(query, target):
+    """Lowest and highest indices of both lists of points (numpy's reduction of three columns is many times slower)."""
+    low, high = target[0].copy(), target[0].copy()
+    for points in (query, target):
+        for i in range(len(points)):
+            for axis in range(3):
+                low[axis], high[axis] = min(low[axis], points[i, axis]), max(high[axis], points[i, axis])
+    return low, high
+
+
+def _transformed(query: np.ndarray, target: np.ndarray, spacing: Spacing, reverse: bool) -> np.ndarray:
+    """Distances of the query points read from a distance transform of both lists' box."""
+    from scipy import ndimage
+
+    low, high = _bounds(query, target)
+    away = np.ones(high - low + 1, bool)
+    away[tuple((target - low).T)] = False
+    # Transposed, so that scipy sums the squares in the caller's order of axes.
+    field = ndimage.distance_transform_edt(away.T if reverse else away, sampling=spacing[::-1] if reverse else spacing)
+    return (field.T if reverse else field)[tuple((query - low).T)]
 
 
 @intrinsic
@@ -316,12 +351,16 @@ def _nearest_in_row(row, first, last, x):
 
 
 @njit(cache=True, nogil=True)
-def _search(query, words, extents, low, spacing, reverse):
+def _search(query, words, extents, low, spacing, reverse, budget):
+    """Distances of the first points, and how many they are: all, unless more rows were looked at than `budget`."""
     depth, height = words.shape[0], words.shape[1]
     sz, sy, sx = spacing
     out = np.empty(len(query), np.float64)
     near_z = near_y = near_x = -1
+    looked = 0
     for i in range(len(query)):
+        if looked > budget:
+            return out, i
         z, y, x = query[i, 0] - low[0], query[i, 1] - low[1], query[i, 2] - low[2]
         best, best_dz, best_dy, best_dx = np.inf, 0, 0, 0
         if near_z >= 0:
@@ -342,6 +381,7 @@ def _search(query, words, extents, low, spacing, reverse):
                     planar = across + (step_y * sy) ** 2
                     if planar >= best:
                         break
+                    looked += 1
                     for side_y in range(1 if step_y == 0 else 2):
                         row_y = y + step_y if side_y == 0 else y - step_y
                         if row_y < 0 or row_y >= height or extents[row_z, row_y, 0] < 0:
@@ -355,4 +395,4 @@ def _search(query, words, extents, low, spacing, reverse):
         near_z, near_y, near_x = z + best_dz, y + best_dy, x + best_dx
         a, b, c = (best_dz * sz) ** 2, (best_dy * sy) ** 2, (best_dx * sx) ** 2
         out[i] = np.sqrt(c + b + a) if reverse else np.sqrt(a + b + c)
-    return out
+    return out, len(query)
