@@ -74,7 +74,7 @@ def test_the_verdict_says_what_the_numbers_say(made):
     text = " ".join(said.points)
     assert "Out of distribution good is worse" in text
     assert "fair lacks up to 1 of 40 cases" in text
-    assert "1 cases have no metadata" in " ".join(analysis.notes)
+    assert "1 case without metadata" in " ".join(analysis.notes)
 
 
 def test_equals_are_called_equals(world):
@@ -121,6 +121,7 @@ def test_failed_rows_count_with_the_worst_value_and_are_listed(world):
     summary = {r["model"]: r for r in analysis.frames["summary"].filter(pl.col("target") == "liver").to_dicts()}
     assert summary["b"]["mean"] == pytest.approx(0.6) and summary["b"]["n_failed"] == 1
     html = (world / "failed" / "report.html").read_text()
+    assert "1 prediction failed." in html and "Cases scored</dt><dd>3<small>0 missing, 0 failed" in html
     assert "gzip stream ends early" in html and "worst (the default for these tables)" in html
     ignoring = analyse([world / "failed.parquet"], Settings(replicates=100, missing="ignore"))
     assert ignoring.frames["summary"].filter(pl.col("model") == "b")["mean"][0] == pytest.approx(0.9)
@@ -156,7 +157,50 @@ def test_somebodys_folder_is_refused(world, tmp_path):
 def test_a_handful_of_cases_gets_no_verdict_on_the_gap(world):
     settings = Settings(metadata=world / "meta.csv", in_distribution="age<57", replicates=100)
     points = " ".join(verdict(analyse([world / "scores"], settings)).points)
-    assert "too few for a statement" in points and "Out of distribution" not in points
+    assert "good has only 2 cases out of distribution: too few for a statement" in points
+    assert "Out of distribution" not in points
+    page = write(analyse([world / "scores"], settings), world / "few", figures=False) and world / "few" / "report.html"
+    assert "Gap, in minus out" not in page.read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(world, tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("vesalius.bench.report.files.replacing", denied)
+    with pytest.raises(VesaliusError, match=r"cannot be written \(Permission denied\).*choose another --out"):
+        write(analyse([world / "scores"], Settings(replicates=100)), tmp_path)
+
+
+def test_figures_that_no_report_drew_stay(world, tmp_path):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "holiday.png").write_text("mine")
+    write(analyse([world / "scores"], Settings(replicates=100)), tmp_path, figures=False)
+    assert (tmp_path / "figures" / "holiday.png").exists()
+
+
+def test_bins_name_the_first_value_that_is_no_number(world, tmp_path):
+    (tmp_path / "m.csv").write_text("id;age\n" + "".join(f"case {c};{c},5\n" for c in range(39)) + "case 39;k.A.\n")
+    with pytest.raises(VesaliusError, match=r"«k\.A\.».*write it as empty"):
+        analyse([world / "scores"], Settings(metadata=tmp_path / "m.csv", groups="age:10"))
+
+
+def test_groups_that_are_all_too_small_are_said(world):
+    settings = Settings(metadata=world / "meta.csv", groups="patient", replicates=100)
+    notes = analyse([world / "scores"], settings).notes
+    assert "groups by patient: every group has fewer than 10 cases and is left out" in notes
+
+
+def test_failed_cases_take_no_picture_from_others(world):
+    from vesalius.bench.report.worst import _worst
+
+    rows = [("a", "1", 0.0, "failed"), ("a", "2", 0.0, "missed"), ("a", "3", 0.8, "ok")]
+    frame = pl.DataFrame(rows, schema=["model", "case", "value", "status"], orient="row")
+    frame = frame.with_columns(metric=pl.lit("dsc"), target=pl.lit("liver"), reason=pl.lit(None, pl.String))
+    frame.write_parquet(world / "slots.parquet")
+    analysis = analyse([world / "slots.parquet"], Settings(replicates=100))
+    assert _worst(analysis, "dsc", 2)["case"].to_list() == ["2", "3"]
+    assert "0 structures" not in " ".join(verdict(analysis).points)
 
 
 def test_select_keeps_cases_by_their_metadata(world):
@@ -169,12 +213,14 @@ def test_clusters_are_said_to_be_drawn(world):
     analysis = analyse([world / "scores"], Settings(metadata=world / "meta.csv", cluster="patient", replicates=100))
     assert "draws 21 units by patient for 40 cases" in " ".join(analysis.notes)
     assert "Clusters" in analysis.rules
+    assert "from the 21 patients (patient) of the 39 cases" in " ".join(verdict(analysis).points)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"select": "site=A"}, "give --metadata"),
+        ({"select": ""}, "give --metadata"),
         ({"metadata": True, "select": "site=X"}, "keeps none of 40 cases"),
         ({"metadata": True, "select": "sity=A"}, "unknown column sity"),
         ({"metadata": True, "in_distribution": "site in (A, E)"}, "met by every one"),

@@ -15,7 +15,7 @@ class Strip:
 
 
 def strips(rows: list[Strip]) -> str:
-    """The rows as HTML; every picture lies in the page and is decoded when it comes into sight."""
+    """The rows as HTML; every picture lies in the page."""
     return '<div class="strips">' + "".join(_strip(row) for row in rows) + "</div>"
 
 

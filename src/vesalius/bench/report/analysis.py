@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from vesalius.bench import stats
+from vesalius.bench.report.words import number
 from vesalius.bench.stats.groups import MIN_GROUP
 from vesalius.bench.stats.pairwise import ALPHA
 from vesalius.bench.stats.ranking import RankBy
@@ -95,6 +96,13 @@ class Analysis:
     def _scored(self, metric: str) -> list[bool]:
         return (~np.isnan(self.cubes[metric].values)).any(axis=(0, 1)).tolist()
 
+    def units(self, among: np.ndarray) -> int:
+        """How many units (patients, with --cluster) the bootstrap draws of these cases (bool)."""
+        if not self.settings.cluster:
+            return int(among.sum())
+        cells = self.metadata.frame[snake_case(self.settings.cluster)].filter(pl.Series(among))
+        return cells.drop_nulls().n_unique() + cells.null_count()
+
     def order(self, metric: str, target: str) -> list[str]:
         """Models in rank order, those without a rank last."""
         rows = self.frames["ranking"].filter((pl.col("metric") == metric) & (pl.col("target") == target))
@@ -129,6 +137,8 @@ def analyse(scores: Sequence[str | Path], settings: Settings) -> Analysis:
             notes.append(
                 f"groups by {factor.name}: {factor.unknown} of {len(factor.codes)} cases have no value and are left out"
             )
+        if not (np.bincount(factor.codes[factor.codes >= 0]) >= MIN_GROUP).any():
+            notes.append(f"groups by {factor.name}: every group has fewer than {MIN_GROUP} cases and is left out")
     inside, outside = _sides(metadata.frame, settings, notes)
     frames = _frames(list(cubes.values()), bootstrap, settings, factors, inside, outside)
     for cube in cubes.values():
@@ -147,7 +157,7 @@ def _choose(frame: pl.DataFrame, settings: Settings, notes: list[str]) -> tuple[
     cases = sorted(frame["case"].unique().to_list())
     if settings.metadata is None:
         for option in ("select", "in_distribution", "groups", "cluster"):
-            if getattr(settings, option):
+            if getattr(settings, option) is not None:
                 raise VesaliusError(
                     f"--{option.replace('_', '-')} needs to know the cases",
                     remedy="give --metadata CSV",
@@ -158,7 +168,7 @@ def _choose(frame: pl.DataFrame, settings: Settings, notes: list[str]) -> tuple[
     notes.append(str(metadata))
     if metadata.unmatched:
         some = ", ".join(metadata.unmatched[:5]) + (" …" if len(metadata.unmatched) > 5 else "")
-        notes.append(f"{len(metadata.unmatched)} cases have no metadata and are in no group: {some}")
+        notes.append(f"{number(len(metadata.unmatched), 'case')} without metadata, in no group: {some}")
     if settings.select is not None:
         kept = metadata.frame.filter(expression(settings.select, metadata.frame))
         if kept.is_empty():
@@ -186,14 +196,14 @@ def _clusters(metadata: pl.DataFrame, settings: Settings, notes: list[str]) -> t
     known = cells.drop_nulls()
     notes.append(f"the bootstrap draws {known.n_unique() + cells.null_count()} units by {name} for {cells.len()} cases")
     if cells.null_count():
-        notes.append(f"{cells.null_count()} cases have no {name}; each is drawn as a unit of its own")
+        notes.append(f"{number(cells.null_count(), 'case')} without {name}: each is drawn as a unit of its own")
     return tuple(cells)
 
 
 def _sides(metadata: pl.DataFrame, settings: Settings, notes: list[str]) -> tuple[np.ndarray | None, np.ndarray | None]:
     """Cases that meet the condition, and those that are known not to."""
     condition = settings.in_distribution
-    if not condition:
+    if condition is None:
         return None, None
     inside = metadata.select(expression(condition, metadata)).to_series().to_numpy()
     outside = metadata.select(expression(f"not ({condition})", metadata)).to_series().to_numpy()
@@ -205,9 +215,11 @@ def _sides(metadata: pl.DataFrame, settings: Settings, notes: list[str]) -> tupl
                 code="empty",
             )  # fmt: skip
     unknown = int((~inside & ~outside).sum())
-    notes.append(f"in distribution («{condition}»): {inside.sum()} cases, out of distribution: {outside.sum()}")
+    notes.append(
+        f"in distribution («{condition}»): {number(inside.sum(), 'case')}, out of distribution: {outside.sum()}"
+    )
     if unknown:
-        notes.append(f"{unknown} cases are on neither side, since their metadata are not known")
+        notes.append(f"{number(unknown, 'case')} on neither side, since the metadata are not known")
     return inside, outside
 
 

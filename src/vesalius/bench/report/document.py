@@ -6,17 +6,21 @@ Knows the order in which a reader wants things. Leaves the frame to `pages.shell
 from html import escape
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from vesalius.bench.report import tables
 from vesalius.bench.report.analysis import Analysis
 from vesalius.bench.report.figures import captions
 from vesalius.bench.report.verdict import Verdict, show
+from vesalius.bench.report.words import number
 from vesalius.bench.report.worst import WorstCase
 from vesalius.bench.stats.groups import MIN_GROUP
 from vesalius.bench.stats.ranking import RULES
+from vesalius.bench.stats.table import AVERAGE, Cube
 from vesalius.pages.pictures import Strip, strips
 from vesalius.pages.shell import Control, Section, chart, page
+from vesalius.records import STATUSES
 
 View = tuple[str, str]
 
@@ -65,18 +69,14 @@ def document(
         Control("target", "Structure", [(t, t) for t in targets], {m: analysis.targets(m) for m in metrics}),
     ]
     subtitle = (
-        f"{_number(len(analysis.models), 'model')}, {_number(len(analysis.cases), 'case')}, "
-        f"{_number(max(1, len(analysis.targets(said.metric)) - 1), 'structure')}"
+        f"{number(len(analysis.models), 'model')}, {number(len(analysis.cases), 'case')}, "
+        f"{number(max(1, len(analysis.targets(said.metric)) - 1), 'structure')}"
     )
     if analysis.settings.select:
         subtitle += f"; cases with {analysis.settings.select}"
     made = f"Made with Vesalius {escape(origin['versions']['vesalius'])} on {escape(origin['time'])}"
     footer = f"{made}. This file needs no network."
     return page(title, subtitle, _hero(analysis, said), sections, controls, specs, footer)
-
-
-def _number(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _hero(analysis: Analysis, said: Verdict) -> str:
@@ -113,14 +113,23 @@ def _tiles(analysis: Analysis, said: Verdict) -> str:
             )
     if "gap" in analysis.frames:
         gap = analysis.frames["gap"].filter(key).row(0, named=True)
-        around = f"95 %: {show(analysis, said.metric, gap['ci_low'])} – {show(analysis, said.metric, gap['ci_high'])}"
-        facts.append(("Gap, in minus out", show(analysis, said.metric, gap["gap"]), around))
-    counted = row["n_failed"] if analysis.settings.missing == "worst" else 0
-    facts.append(("Cases scored", f"{row['n'] - counted:,}", f"{row['missing']} missing, {row['n_failed']} failed"))
+        ends = f"95 %: {show(analysis, said.metric, gap['ci_low'])} – {show(analysis, said.metric, gap['ci_high'])}"
+        if min(gap["n_in"], gap["n_out"]) >= MIN_GROUP:
+            facts.append(("Gap, in minus out", show(analysis, said.metric, gap["gap"]), ends))
+    scored = _scored(analysis.cubes[said.metric], said.leader, said.target)
+    facts.append(("Cases scored", f"{scored:,}", f"{row['missing']} missing, {row['n_failed']} failed"))
     tiles = "".join(
         f"<div><dt>{escape(a)}</dt><dd>{escape(b)}<small>{escape(c)}</small></dd></div>" for a, b, c in facts
     )
     return f'<dl class="tiles">{tiles}</dl>'
+
+
+def _scored(cube: Cube, model: str, target: str) -> int:
+    """Cases with a value of their own: one that only counts as worst, failed or absent, is not scored."""
+    m, t = cube.models.index(model), cube.targets.index(target)
+    failed = cube.status[m] == STATUSES.index("failed")
+    failed = failed.any(axis=1) if target == AVERAGE else failed[:, t]
+    return int((~np.isnan(cube.values[m, :, t]) & ~cube.lacking[m, :, t] & ~failed).sum())
 
 
 def _key(view: View) -> str:
@@ -193,10 +202,10 @@ def _stability(analysis: Analysis, views: list[View]) -> Section:
         key = (pl.col("metric") == view[0]) & (pl.col("target") == view[1])
         row = analysis.frames["stability"].filter(key).row(0, named=True)
         if row["tau"] is None:
-            text = f"{row['n_shared']} cases are shared by all models: too few for a stability of the order."
+            text = f"All models share {number(row['n_shared'], 'case')}: too few for a stability of the order."
         else:
             text = (
-                f"{row['n_shared']} cases are shared by all models. Kendall's τ of the bootstrap orders with "
+                f"All models share {number(row['n_shared'], 'case')}. Kendall's τ of the bootstrap orders with "
                 "the order of all of them: "
                 f"{row['tau']:.2f} (95 %: {row['tau_low']:.2f} to {row['tau_high']:.2f})."
             )

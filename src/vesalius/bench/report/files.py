@@ -5,7 +5,8 @@ Knows the names of the files. Leaves what stands in them to its neighbours. Ever
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ _CSV = {
     "gap": "gap", "stability": "stability", "rules": "rule_ranks", "agreement": "rule_agreement",
 }  # fmt: skip
 
+_FIGURE = re.compile(r"(leaderboard|boxes|pairwise|stability|rules|groups|gap)_.+\.(png|svg)")
 _MOST_FIGURES = 400  # a tenth of a second each
 
 
@@ -48,10 +50,22 @@ def write(
     Returns:
         what the page says first.
     """
+    out = Path(out)
+    with _writable(out):
+        _clear(out)
+        return _write(analysis, out, title, pictures, figures, progress)
+
+
+def _write(
+    analysis: Analysis,
+    out: Path,
+    title: str,
+    pictures: Pictures | None,
+    figures: bool,
+    progress: Callable[[str], None],
+) -> Verdict:
     from vesalius.bench.report.figures import draw
 
-    out = Path(out)
-    _clear(out)
     progress("tables")
     for name, file in _CSV.items():
         if name in analysis.frames:
@@ -87,26 +101,31 @@ def write(
     return said
 
 
+@contextmanager
+def _writable(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        problem, remedy = f"cannot be written ({error.strerror or error})", "choose another --out"
+        raise VesaliusError(problem, file=out, remedy=remedy, code="output") from error
+
+
 def _clear(out: Path) -> None:
     """Makes the folder, and takes away what an earlier report left there: the page first, so that none stands half.
 
     Raises:
-        VesaliusError: the folder cannot be written, or holds something else than a report.
+        VesaliusError: the folder holds something else than a report.
     """
     ours = {"report.html", "report.json", "figures", *(f"{file}.csv" for file in _CSV.values())}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        found = {path.name for path in out.iterdir() if not path.name.startswith(".")}
-        if found - ours and "report.html" not in found and "report.json" not in found:
-            some = ", ".join(sorted(found - ours)[:3])
-            remedy = "name an empty or new folder with --out"
-            raise VesaliusError(f"holds something else than a report ({some})", file=out, remedy=remedy, code="output")
-        drawn = [path for path in (out / "figures").glob("*") if path.suffix in (".png", ".svg")]
-        for path in [out / "report.html", *(out / name for name in ours - {"figures", "report.html"}), *drawn]:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        remedy = "choose another --out"
-        raise VesaliusError(f"cannot be written ({error.strerror})", file=out, remedy=remedy, code="output") from None
+    out.mkdir(parents=True, exist_ok=True)
+    found = {path.name for path in out.iterdir() if not path.name.startswith(".")}
+    if found - ours and "report.html" not in found and "report.json" not in found:
+        some = ", ".join(sorted(found - ours)[:3])
+        remedy = "name an empty or new folder with --out"
+        raise VesaliusError(f"holds something else than a report ({some})", file=out, remedy=remedy, code="output")
+    drawn = [path for path in (out / "figures").glob("*") if _FIGURE.fullmatch(path.name)]
+    for path in [out / "report.html", *(out / name for name in ours - {"figures", "report.html"}), *drawn]:
+        path.unlink(missing_ok=True)
 
 
 def machine(analysis: Analysis, said: Verdict, notes: list[str], origin: dict[str, Any]) -> dict[str, Any]:

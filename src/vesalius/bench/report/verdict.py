@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from vesalius.bench.report.analysis import Analysis
+from vesalius.bench.report.words import number
 from vesalius.bench.stats.groups import AVERAGE_MODEL, MIN_GROUP
 from vesalius.bench.stats.pairwise import ALPHA
 from vesalius.bench.stats.table import AVERAGE
@@ -54,11 +55,6 @@ def show(analysis: Analysis, metric: str, value: float | None) -> str:
 def p_value(p: float | None) -> str:
     """«p = 0.012», «p < 0.001»."""
     return "p not known" if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-
-
-def number(n: int, what: str) -> str:
-    """«1 case», «2 cases»."""
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def name(names: list[str], most: int = 3) -> str:
@@ -119,7 +115,7 @@ def _lead(analysis: Analysis, metric: str, target: str, leader: str) -> list[str
 
     def say(row: dict) -> str:
         interval = f"{show(analysis, metric, row[low])} to {show(analysis, metric, row[high])}"
-        return f"{show(analysis, metric, row[by])} (95 % interval {interval}; {row['n']} cases)"
+        return f"{show(analysis, metric, row[by])} (95 % interval {interval}; {number(row['n'], 'case')})"
 
     points = [f"{leader}: {by} {say(ours)}."]
     if len(order) > 1:
@@ -128,7 +124,7 @@ def _lead(analysis: Analysis, metric: str, target: str, leader: str) -> list[str
         points[0] = points[0][:-1] + f"; the next, {second}: {say(rows[second])}."
         if test.height and test["n"][0]:
             verb = "is" if test["significant"][0] else "is not"
-            effect = f"effect {test['effect'][0]:+.2f}, {test['n'][0]} shared cases"
+            effect = f"effect {test['effect'][0]:+.2f}, {number(test['n'][0], 'shared case')}"
             points.append(
                 f"On the cases that both have, {leader} {verb} significantly better than {second} "
                 f"(Holm-adjusted {p_value(test['p_holm'][0])}, {effect})."
@@ -145,7 +141,8 @@ def _stability(analysis: Analysis, metric: str, target: str, leader: str) -> lis
     ours = _rows(ranks, model=leader)
     shared = f"the {number(ranks['n_shared'][0], 'case')} that all models share"
     if analysis.settings.cluster:
-        shared = f"the patients ({analysis.settings.cluster}) of {shared}"
+        units = analysis.units(analysis.cubes[metric].shared(analysis.cubes[metric].targets.index(target)))
+        shared = f"the {number(units, 'patient')} ({analysis.settings.cluster}) of {shared}"
     text = f"Drawn anew {analysis.settings.replicates:,} times from {shared}, "
     if first == leader or not ours.height:
         text += f"{first} ranks first in {share:.0%} of the draws"
@@ -176,7 +173,8 @@ def _weak_target(analysis: Analysis, metric: str, leader: str) -> list[str]:
     quality = cube.metric.quality(rows["mean"].to_numpy())
     low, high = rows.row(int(quality.argmin()), named=True), rows.row(int(quality.argmax()), named=True)
     return [
-        f"Its weakest structure is {low['target']} (mean {show(analysis, metric, low['mean'])}, {low['n']} cases), its "
+        f"Its weakest structure is {low['target']} "
+        f"(mean {show(analysis, metric, low['mean'])}, {number(low['n'], 'case')}), its "
         f"strongest {high['target']} ({show(analysis, metric, high['mean'])})."
     ]
 
@@ -210,15 +208,19 @@ def _groups(analysis: Analysis, metric: str, target: str, leader: str) -> list[s
     return points
 
 
+_SIDES = {"n_in": "in", "n_out": "out"}
+
+
 def _gap(analysis: Analysis, metric: str, target: str, leader: str) -> list[str]:
     if "gap" not in analysis.frames:
         return []
-    rows = _rows(analysis.frames["gap"], metric=metric, target=target).drop_nulls("gap")
+    rows = _rows(analysis.frames["gap"], metric=metric, target=target)
     points = []
-    few = rows.select(pl.min_horizontal(pl.col("n_in").min(), pl.col("n_out").min())).item() if rows.height else 0
-    if few is None or few < MIN_GROUP:
-        return [f"In or out of distribution there are only {number(few or 0, 'case')}: too few for a statement."]
     for row in _rows(rows, model=leader).iter_rows(named=True):
+        few = [f"{number(row[n], 'case')} {side}" for n, side in _SIDES.items() if row[n] < MIN_GROUP]
+        if few:
+            points.append(f"{leader} has only {' and '.join(few)} of distribution: too few for a statement.")
+            continue
         sides = (
             f"{show(analysis, metric, row['mean_in'])} in ({row['n_in']} cases), "
             f"{show(analysis, metric, row['mean_out'])} out "
@@ -227,6 +229,7 @@ def _gap(analysis: Analysis, metric: str, target: str, leader: str) -> list[str]
             f"to {show(analysis, metric, row['ci_high'])}; Mann–Whitney {p_value(row['p'])})"
         )
         points.append(f"Out of distribution {leader} {_change(analysis, metric, row)}: {sides}.")
+    rows = rows.filter(pl.col("n_out") >= MIN_GROUP)
     if rows.height > 1:
         quality = analysis.cubes[metric].metric.quality(rows["mean_out"].to_numpy())
         best = rows.row(int(quality.argmax()), named=True)
@@ -277,8 +280,8 @@ def _missing(analysis: Analysis) -> list[str]:
     failed, missed, false = (int(cube.count(s)[:, -1].sum()) for s in ("failed", "missed", "hallucinated"))
     if failed or missed or false:
         points.append(
-            f"{number(missed, 'structure')} missed, {false} predicted where there is none; "
-            f"{number(failed, 'prediction')} failed as a whole."
+            f"{number(missed, 'structure')} missed, {false:,} predicted where there is none; "
+            f"{number(failed, 'prediction')} failed."
         )
     swapped = swaps(analysis.flags)
     if swapped.height:

@@ -18,7 +18,7 @@ from vesalius.errors import VesaliusError
 from vesalius.formats.labels import read_label_map
 from vesalius.records import STATUSES
 
-SHOWN = (STATUSES.index("ok"), STATUSES.index("missed"))  # a failed prediction has nothing to show
+FAILED = STATUSES.index("failed")  # has nothing to show
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def _worst(analysis: Analysis, metric: str, each: int) -> pl.DataFrame:
     for m, model in enumerate(cube.models):
         quality = cube.quality[m, :, :-1]
         for c, case in enumerate(cube.cases):
-            scored = {t: float(q) for t, q in enumerate(quality[c]) if q == q and cube.status[m, c, t] in SHOWN}
+            shown = (cube.status[m, c] >= 0) & (cube.status[m, c] != FAILED)
+            scored = {t: float(q) for t, q in enumerate(quality[c]) if q == q and shown[t]}
             if scored:
                 t = min(scored, key=lambda t: scored[t])
                 value = float(cube.values[m, c, t])

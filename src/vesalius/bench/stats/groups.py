@@ -77,12 +77,11 @@ def _factor(part: str, metadata: pl.DataFrame) -> Factor:
             f"--groups {part}: «{width}» is no bin width", remedy=f"write it like {name}:10", code="groups"
         )
     if not cells.dtype.is_numeric():
-        text = next((c for c in cells.drop_nulls() if not _is_number(c)), "text")
-        raise VesaliusError(
-            f"--groups {part}: the column {name} is not all numbers («{text}»)",
-            remedy=f"write --groups {name}",
-            code="groups",
-        )
+        problem, remedy = "mixes ways to write numbers", "write all with a decimal point and no leading zeros"
+        text = next((c for c in cells.drop_nulls() if not _is_number(c)), None)
+        if text is not None:
+            problem, remedy = f"is not all numbers («{text}»)", f"write it as empty, or --groups {name} without bins"
+        raise VesaliusError(f"--groups {part}: the column {name} {problem}", remedy=remedy, code="groups")
     bins = [None if value is None else int(np.floor(value / step)) for value in cells]
     found = sorted({b for b in bins if b is not None})
     levels = [
@@ -96,8 +95,9 @@ def _factor(part: str, metadata: pl.DataFrame) -> Factor:
 
 
 def _is_number(cell: object) -> bool:
+    """Whether it reads as a number, with a decimal point or comma."""
     try:
-        float(str(cell))
+        float(str(cell).replace(",", ".", 1))
     except ValueError:
         return False
     return True
