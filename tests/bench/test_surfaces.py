@@ -8,7 +8,7 @@ from scipy import ndimage
 from scipy.spatial.distance import cdist
 from surface_distance import lookup_tables
 
-from vesalius.bench.metrics import surfaces
+from vesalius.bench.metrics import envelope, surfaces
 
 SPACINGS = [(1.0, 1.0, 1.0), (0.7, 1.3, 2.9), (5.0, 0.7, 0.7), (0.36, 0.36, 0.7)]
 
@@ -69,6 +69,7 @@ def test_distances_are_those_of_brute_force(seed, width, n, m, spacing, apart):
     target = target[np.lexsort(target.T[::-1])]
     expected = cdist(query * np.array(spacing), target * np.array(spacing)).min(axis=1)
     np.testing.assert_allclose(surfaces.distances(query, target, spacing, False), expected, atol=1e-9)
+    np.testing.assert_allclose(envelope.distances(query, target, np.array(spacing), False), expected, atol=1e-9)
 
 
 def test_distances_are_bit_for_bit_those_of_scipys_transform():
@@ -87,22 +88,33 @@ def test_distances_are_bit_for_bit_those_of_scipys_transform():
 
 
 def _far_apart():
-    """Shapes whose surfaces lie far from each other: a shell around a ball, half a box, two blobs along each axis."""
+    """Shapes whose surfaces lie far apart: a ball in a shell, half boxes, blobs and points at either end of each axis.
+
+    And where many points tie: a checkerboard against its hull, a full volume against a ball.
+    """
     grid = np.indices((44, 40, 48)) - np.array([22, 20, 24]).reshape(3, 1, 1, 1)
     radius = np.sqrt((grid**2).sum(axis=0))
-    yield radius < 6, (radius > 17) & (radius < 19)
+    full = np.ones(radius.shape, bool)
+    ball, shell = radius < 6, (radius > 17) & (radius < 19)
+    yield ball, shell
+    yield shell, ball
     box = np.abs(grid).max(axis=0) < 18
-    yield box, box & (grid[2] < 0)
     for axis in range(3):
+        yield box, box & (grid[axis] < 0)
         yield np.roll(radius < 5, -13, axis), np.roll(radius < 5, 13, axis)
+        end = np.zeros_like(full)
+        np.moveaxis(end, axis, 0)[0, 3, 7] = True
+        yield full, end
+    yield grid.sum(axis=0) % 2 == 0, full
+    yield full, ball
 
 
-@pytest.mark.parametrize("budget", [(0, 0), (40, 3)])
+# Transform only (but for the first point), as it comes, search only.
+@pytest.mark.parametrize("rows_a_step", [0, surfaces._ROWS_A_STEP, np.inf])
 @pytest.mark.parametrize("spacing", SPACINGS)
 @pytest.mark.parametrize("reverse", [False, True])
-def test_far_surfaces_are_bit_for_bit_those_of_scipys_transform(budget, spacing, reverse, monkeypatch):
-    monkeypatch.setattr(surfaces, "_ROWS_A_POINT", budget[0])
-    monkeypatch.setattr(surfaces, "_ROWS_A_VOXEL", budget[1])
+def test_far_surfaces_are_bit_for_bit_those_of_scipys_transform(rows_a_step, spacing, reverse, monkeypatch):
+    monkeypatch.setattr(surfaces, "_ROWS_A_STEP", rows_a_step)
     for a, b in _far_apart():
         query, target = (np.argwhere(m & ~ndimage.binary_erosion(m)).astype(np.int32) for m in (a, b))
         away = np.ones(a.shape, bool)
@@ -112,3 +124,24 @@ def test_far_surfaces_are_bit_for_bit_those_of_scipys_transform(budget, spacing,
         else:
             theirs = ndimage.distance_transform_edt(away, sampling=spacing)[tuple(query.T)]
         assert np.array_equal(surfaces.distances(query, target, spacing, reverse), theirs)
+
+
+def test_transform_alone_is_bit_for_bit_scipys_inside_noise():
+    mask = ndimage.gaussian_filter(np.random.default_rng(5).normal(size=(40, 44, 70)), 3) > 0.03
+    query, target = np.argwhere(~mask).astype(np.int32), np.argwhere(mask).astype(np.int32)
+    for spacing in SPACINGS:
+        theirs = ndimage.distance_transform_edt(~mask, sampling=spacing)[~mask]
+        assert np.array_equal(envelope.distances(query, target, np.array(spacing), False), theirs)
+
+
+def test_far_surfaces_leave_the_search(monkeypatch):
+    calls = []
+    transform = envelope.distances
+    monkeypatch.setattr(envelope, "distances", lambda *a: calls.append(len(a[0])) or transform(*a))
+    ball = (((np.indices((40, 40, 40)) - 20) ** 2).sum(axis=0) < 300).astype(np.uint8)
+    points = surfaces.extract(ball, 1).points
+    for reverse in (False, True):
+        surfaces.distances(points, points + np.int32([0, 0, 1]), (1.0, 1.0, 1.0), reverse)
+        assert not calls
+        surfaces.distances(points, points + np.int32([0, 0, 300]), (1.0, 1.0, 1.0), reverse)
+        assert calls.pop() > len(points) / 2

@@ -6,8 +6,8 @@ A second model (`voxel=True`) takes the mask's own boundary voxels with weight o
 
 Distances are exact and float64. Only surface points are asked for, most lie within a few voxels of the other surface,
 and neighbours have neighbouring answers: so each point searches outward over rows of a bitmap, in order of distance,
-starting from its predecessor's answer. Where that grows dearer than a distance transform (half an organ missing, a ball
-in a shell), the rest of the points are read from scipy's. Leaves what is computed from distances to `directed.py`.
+starting from its predecessor's answer. Where that grows dearer than a transform (half an organ missing, a ball in a
+shell), the rest is left to `envelope.py`. Leaves what is computed from distances to `directed.py`.
 
 Arrays are indexed (z, y, x) with x contiguous; callers transpose Fortran-ordered volumes instead of copying them.
 """
@@ -22,6 +22,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from vesalius.bench.metrics import envelope
 from vesalius.media.kernels import njit
 
 Spacing = tuple[float, float, float]
@@ -133,39 +134,16 @@ def distances(query: np.ndarray, target: np.ndarray, spacing: Spacing, reverse: 
     """
     query, target = np.ascontiguousarray(query), np.ascontiguousarray(target)
     words, extents, origin = _bitmap(target)
-    low, high = _bounds(query, target)
-    budget = _ROWS_A_VOXEL * int(np.prod(high - low + 1, dtype=np.int64)) + _ROWS_A_POINT * len(query)
-    found, done = _search(query, words, extents, origin, np.asarray(spacing, dtype=np.float64), reverse, budget)
+    scale = np.asarray(spacing, dtype=np.float64)
+    budget = _ROWS_A_STEP * envelope.steps(query, target, reverse)
+    found, done = _search(query, words, extents, origin, scale, reverse, budget)
     if done < len(query):
-        found[done:] = _transformed(query[done:], target, spacing, reverse)
+        found[done:] = envelope.distances(query[done:], target, scale, reverse)
     return found
 
 
-# Near surfaces take some ten rows a point; far ones may look at rows for a part of what a transform of the box costs.
-_ROWS_A_POINT, _ROWS_A_VOXEL = 40, 3
-
-
-@njit(cache=True, nogil=True)
-def _bounds(query, target):
-    """Lowest and highest indices of both lists of points (numpy's reduction of three columns is many times slower)."""
-    low, high = target[0].copy(), target[0].copy()
-    for points in (query, target):
-        for i in range(len(points)):
-            for axis in range(3):
-                low[axis], high[axis] = min(low[axis], points[i, axis]), max(high[axis], points[i, axis])
-    return low, high
-
-
-def _transformed(query: np.ndarray, target: np.ndarray, spacing: Spacing, reverse: bool) -> np.ndarray:
-    """Distances of the query points read from a distance transform of both lists' box."""
-    from scipy import ndimage
-
-    low, high = _bounds(query, target)
-    away = np.ones(high - low + 1, bool)
-    away[tuple((target - low).T)] = False
-    # Transposed, so that scipy sums the squares in the caller's order of axes.
-    field = ndimage.distance_transform_edt(away.T if reverse else away, sampling=spacing[::-1] if reverse else spacing)
-    return (field.T if reverse else field)[tuple((query - low).T)]
+_ROWS_A_STEP = 1.0  # how many rows the search looks at in the time of one of the transform's steps
+_SAMPLE = 0.25  # part of the budget after which the rest is judged by what went before
 
 
 @intrinsic
@@ -350,22 +328,30 @@ def _nearest_in_row(row, first, last, x):
     return up if up <= down else -down
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _sum_of_squares(a, b, c, reverse):
+    return c**2 + b**2 + a**2 if reverse else a**2 + b**2 + c**2
+
+
 @njit(cache=True, nogil=True)
 def _search(query, words, extents, low, spacing, reverse, budget):
-    """Distances of the first points, and how many they are: all, unless more rows were looked at than `budget`."""
+    """Distances of the first points, and how many they are: all, unless that takes more rows than `budget`.
+
+    It gives up once the rows looked at exceed the budget, or a part of it and their mean says that the rest will.
+    """
     depth, height = words.shape[0], words.shape[1]
     sz, sy, sx = spacing
     out = np.empty(len(query), np.float64)
     near_z = near_y = near_x = -1
     looked = 0
     for i in range(len(query)):
-        if looked > budget:
+        if looked > budget or (looked > budget * _SAMPLE and looked * (len(query) - i) > budget * i):
             return out, i
         z, y, x = query[i, 0] - low[0], query[i, 1] - low[1], query[i, 2] - low[2]
         best, best_dz, best_dy, best_dx = np.inf, 0, 0, 0
         if near_z >= 0:
             best_dz, best_dy, best_dx = near_z - z, near_y - y, near_x - x
-            best = (best_dz * sz) ** 2 + (best_dy * sy) ** 2 + (best_dx * sx) ** 2
+            best = _sum_of_squares(best_dz * sz, best_dy * sy, best_dx * sx, reverse)
         step_z = max(0, -z, z - depth + 1)  # rows outside the target's box are empty
         first_y = max(0, -y, y - height + 1)
         while step_z <= max(z, depth - 1 - z):
@@ -387,12 +373,11 @@ def _search(query, words, extents, low, spacing, reverse, budget):
                         if row_y < 0 or row_y >= height or extents[row_z, row_y, 0] < 0:
                             continue
                         dx = _nearest_in_row(words[row_z, row_y], extents[row_z, row_y, 0], extents[row_z, row_y, 1], x)
-                        squared = planar + (dx * sx) ** 2
+                        squared = _sum_of_squares(step_z * sz, step_y * sy, dx * sx, reverse)
                         if squared < best:
                             best, best_dz, best_dy, best_dx = squared, row_z - z, row_y - y, dx
                     step_y += 1
             step_z += 1
         near_z, near_y, near_x = z + best_dz, y + best_dy, x + best_dx
-        a, b, c = (best_dz * sz) ** 2, (best_dy * sy) ** 2, (best_dx * sx) ** 2
-        out[i] = np.sqrt(c + b + a) if reverse else np.sqrt(a + b + c)
+        out[i] = np.sqrt(best)
     return out, len(query)
