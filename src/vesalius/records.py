@@ -1,7 +1,7 @@
 """The nouns of the house and their forms on disk: Part, Message, Question, Sample, Answer, Score.
 
-Knows the Parquet schemas and the Hugging Face chat form. Leaves what a payload contains to `media/`, what a benchmark
-asks to `bench/`, and where things are written to whoever calls.
+Knows the Parquet schemas, the Hugging Face chat form and the JSON of an answer. Leaves what a payload contains to
+`media/`, what a benchmark asks to `bench/`, and where things are written to whoever calls.
 
 Parquet turns a union of parts into structs with null keys, and chat templates test for keys: `to_chat` drops nulls, and
 a medium that the model does not take is an error, never a silently missing part.
@@ -9,6 +9,7 @@ a medium that the model does not take is an error, never a silently missing part
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,16 @@ from vesalius.run import replacing
 
 MEDIA = ("image", "volume", "slide", "video", "protein", "structure", "features")
 MARKS = ("mask", "points", "boxes", "timeline")
+
+# choice    one of the options                choices  all options that are right
+# yes_no    yes or no, without options        open     a few words
+# caption   some sentences about a medium     mask     a segmentation
+QUESTION_TYPES = ("choice", "choices", "yes_no", "open", "caption", "mask")
+
+# answered   there is something to score      refused    the model says that it will not or cannot answer
+# empty      nothing came                     cut_off    stopped at the token limit, or thinking never ended
+# failed     an error, after all retries      no_medium  the question's own image, slide, … is not there: never asked
+ANSWER_STATUSES = ("answered", "refused", "empty", "cut_off", "failed", "no_medium")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +106,26 @@ class Message:
 class Question:
     """All that a model ever sees: no truth, no diagnosis, no telling file name.
 
-    `options` are given where there is a choice; the prompt is rendered late, so that they can be rotated.
+    `options` are given where there is a choice; the prompt is rendered late, so that they can be rotated. `type`, one
+    of `QUESTION_TYPES`, says what kind of answer is wanted, and so how it is read.
     """
 
     id: str
     messages: tuple[Message, ...]
     options: tuple[str, ...] = ()
+    type: str = "open"
+
+    def __post_init__(self):
+        if self.type not in QUESTION_TYPES:
+            remedy = f"use one of {', '.join(QUESTION_TYPES)}"
+            raise VesaliusError(f"no question has the type {self.type}", case=self.id, remedy=remedy, code="record")
+        if self.type in ("choice", "choices") and len(self.options) < 2:
+            raise VesaliusError("a choice needs at least two options", case=self.id, code="record")
+
+    @property
+    def media(self) -> tuple[Part, ...]:
+        """All parts that are not text, in their order."""
+        return tuple(part for message in self.messages for part in message.parts if part.type != "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +144,59 @@ class Answer:
     Attributes:
         id: of the Question.
         message: None where there is none.
-        status: "answered", "refused", "empty", "cut_off" or "failed".
+        status: one of `ANSWER_STATUSES`.
         reason: for a person, where the status is not "answered".
-        seconds, memory_mb, tokens, cost: what it took; None where not known.
+        likelihoods: log-likelihood of each option, in the order asked, where the model gives them.
+        seconds, memory_mb: what it took; None where not known.
+        prompt_tokens, tokens: read and generated; None where not known.
+        cost: in the currency of the price that was given.
+        attempts: how often the model was asked until this came; 0 where it was never asked.
+        served_by: what the other side called itself (an endpoint's model name and fingerprint), where it said.
     """
 
     id: str
-    message: Message | None
+    message: Message | None = None
     status: str = "answered"
     reason: str | None = None
+    likelihoods: tuple[float, ...] | None = None
     seconds: float | None = None
     memory_mb: float | None = None
+    prompt_tokens: int | None = None
     tokens: int | None = None
     cost: float | None = None
+    attempts: int = 1
+    served_by: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The words of the answer, "" where there are none."""
+        return "".join(part.text or "" for part in self.message.parts) if self.message else ""
+
+    @classmethod
+    def of_text(cls, id: str, text: str, **more: Any) -> "Answer":
+        """An answer in words; "empty" where there are none and no other status is given."""
+        status = more.pop("status", "answered" if text.strip() else "empty")
+        return cls(id, Message("assistant", (Part.of_text(text),)), status, **more)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary that JSON takes, without what has no value."""
+        row = {f.name: value for f in fields(self) if (value := getattr(self, f.name)) is not None}
+        if self.message:
+            row["message"] = to_chat([self.message], MEDIA + MARKS)[0]
+        if self.likelihoods is not None:  # JSON has no infinity
+            row["likelihoods"] = [value if isfinite(value) else None for value in self.likelihoods]
+        return row
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> "Answer":
+        """What `to_json` gave."""
+        known = {f.name for f in fields(cls)}
+        given = {k: v for k, v in row.items() if k in known}
+        if given.get("message"):
+            given["message"] = from_chat([given["message"]])[0]
+        if given.get("likelihoods") is not None:
+            given["likelihoods"] = tuple(-inf if value is None else value for value in given["likelihoods"])
+        return cls(**given)
 
 
 # One row of the one long table. `value` is null where there is nothing to score; `status` is one word of STATUSES, and
@@ -172,7 +237,9 @@ _PART = pl.Struct(
     }
 )
 _MESSAGES: pl.DataType = pl.List(pl.Struct({"role": pl.String, "content": pl.List(_PART)}))
-_COLUMNS: Any = {"id": pl.String, "messages": _MESSAGES, "options": pl.List(pl.String), "expected": _MESSAGES}
+_COLUMNS: Any = {
+    "id": pl.String, "type": pl.String, "messages": _MESSAGES, "options": pl.List(pl.String), "expected": _MESSAGES,
+}  # fmt: skip
 SAMPLE_SCHEMA = pl.Schema(_COLUMNS)
 _META = "meta_"  # metadata stands in columns of its own, so that conditions can name it
 
@@ -239,7 +306,7 @@ def _part_from_dict(row: Mapping[str, Any]) -> Part:
 
 
 def write_samples(samples: Iterable[Sample], path: str | Path) -> None:
-    """Samples as one Parquet file: `id, messages, options, expected`, and a column `meta_*` a metadata key.
+    """Samples as one Parquet file: `id, type, messages, options, expected`, and a column `meta_*` a metadata key.
 
     `datasets.load_dataset("parquet", data_files=...)` and polars read it; `messages` is the chat form.
     """
@@ -250,6 +317,7 @@ def write_samples(samples: Iterable[Sample], path: str | Path) -> None:
     rows = [
         {
             "id": sample.question.id,
+            "type": sample.question.type,
             "messages": to_chat(sample.question.messages, MEDIA + MARKS),
             "options": list(sample.question.options),
             "expected": to_chat([sample.expected], MEDIA + MARKS) if sample.expected else None,
@@ -304,7 +372,7 @@ def read_samples(path: str | Path) -> list[Sample]:
 
 
 def _sample_from_row(row: Mapping[str, Any]) -> Sample:
-    question = Question(row["id"], from_chat(row["messages"]), tuple(row["options"] or ()))
+    question = Question(row["id"], from_chat(row["messages"]), tuple(row["options"] or ()), row["type"])
     expected = from_chat(row["expected"])[0] if row["expected"] else None
     kept = {k.removeprefix(_META): _without_nulls(v) for k, v in row.items() if k.startswith(_META) and v is not None}
     return Sample(question, expected, kept)
