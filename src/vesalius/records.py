@@ -136,6 +136,28 @@ class Sample:
     expected: Message | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def truth(self) -> str | None:
+        """The words of what is expected, None where there are none; of a choice its letter ("B", "A,C")."""
+        return "".join(part.text or "" for part in self.expected.parts) if self.expected else None
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary that JSON takes."""
+        return {
+            "id": self.question.id,
+            "type": self.question.type,
+            "messages": to_chat(self.question.messages, MEDIA + MARKS),
+            "options": list(self.question.options),
+            "expected": to_chat([self.expected], MEDIA + MARKS) if self.expected else None,
+            "metadata": dict(self.metadata),
+        }
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> "Sample":
+        """What `to_json` gave."""
+        question = Question(row["id"], from_chat(row["messages"]), tuple(row["options"] or ()), row["type"])
+        return cls(question, from_chat(row["expected"])[0] if row["expected"] else None, row["metadata"])
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -314,16 +336,7 @@ def write_samples(samples: Iterable[Sample], path: str | Path) -> None:
     repeated = {s.question.id for s in samples} if len({s.question.id for s in samples}) < len(samples) else ()
     if repeated:
         raise VesaliusError("two samples have the same id", file=path, remedy="give each its own", code="record")
-    rows = [
-        {
-            "id": sample.question.id,
-            "type": sample.question.type,
-            "messages": to_chat(sample.question.messages, MEDIA + MARKS),
-            "options": list(sample.question.options),
-            "expected": to_chat([sample.expected], MEDIA + MARKS) if sample.expected else None,
-        }
-        for sample in samples
-    ]
+    rows = [{k: v for k, v in sample.to_json().items() if k != "metadata"} for sample in samples]
     frame = pl.DataFrame(rows, schema=SAMPLE_SCHEMA)
     keys = dict.fromkeys(key for sample in samples for key in sample.metadata)
     metadata = [_metadata(key, samples, path) for key in keys]
@@ -372,7 +385,5 @@ def read_samples(path: str | Path) -> list[Sample]:
 
 
 def _sample_from_row(row: Mapping[str, Any]) -> Sample:
-    question = Question(row["id"], from_chat(row["messages"]), tuple(row["options"] or ()), row["type"])
-    expected = from_chat(row["expected"])[0] if row["expected"] else None
     kept = {k.removeprefix(_META): _without_nulls(v) for k, v in row.items() if k.startswith(_META) and v is not None}
-    return Sample(question, expected, kept)
+    return Sample.from_json({**row, "metadata": kept})

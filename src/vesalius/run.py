@@ -37,6 +37,9 @@ CREATE TABLE IF NOT EXISTS units (
 """
 
 
+_KEYS = 500  # of one query; SQLite takes 999 everywhere
+
+
 @dataclass(frozen=True)
 class Unit:
     """One piece of work.
@@ -107,14 +110,28 @@ class Run:
 
     def left(self, units: Iterable[Unit]) -> list[Unit]:
         """Units that are not done with their present stamp; crashed ones are left again."""
-        done = dict(self.connection.execute("SELECT key, stamp FROM units WHERE state = 'done'"))
+        units = list(units)
+        done: dict[str, str] = {}
+        for start in range(0, len(units), _KEYS):
+            keys = [unit.key for unit in units[start : start + _KEYS]]
+            marks = ",".join("?" * len(keys))
+            query = f"SELECT key, stamp FROM units WHERE state = 'done' AND key IN ({marks})"
+            done.update(self.connection.execute(query, keys))
         return [unit for unit in units if done.get(unit.key) != unit.stamp]
 
     def record(self, unit: Unit, payload: Any, seconds: float, state: str = "done") -> None:
         """Keep what came of a unit; the key makes it once."""
+        self.put(unit, payload, seconds, state)
+        self.connection.commit()
+
+    def put(self, unit: Unit, payload: Any, seconds: float, state: str = "done") -> None:
+        """As `record`, but on disk only with the next `commit`, which may be for many."""
         row = (unit.key, unit.stamp, state, json.dumps(payload), seconds)
-        with self.connection:
-            self.connection.execute("INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?, ?)", row)
+        self.connection.execute("INSERT OR REPLACE INTO units VALUES (?, ?, ?, ?, ?)", row)
+
+    def commit(self) -> None:
+        """What was put is on disk when this returns."""
+        self.connection.commit()
 
     def payloads(self, units: Iterable[Unit]) -> Iterator[tuple[Unit, Any, float, str]]:
         """(unit, payload, seconds, state) of each unit that has one, in the order given."""
@@ -161,7 +178,7 @@ def work(
     context = _fork_server(function.__module__)
     pool = ProcessPool(max_workers=workers, initializer=_start_worker, context=context)
     pending: dict[Any, Unit] = {}
-    with _sigterm_as_interrupt(), progress(label, total) as advance:
+    with sigterm_as_interrupt(), progress(label, total) as advance:
         try:
             while queue or pending:
                 while queue and len(pending) < 2 * workers:
@@ -239,7 +256,7 @@ def _start_worker() -> None:
 
 
 @contextlib.contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
+def sigterm_as_interrupt() -> Iterator[None]:
     """Slurm ends jobs with SIGTERM: stop as cleanly as on Ctrl-C."""
 
     def interrupt(*_: object) -> None:
@@ -257,31 +274,44 @@ def _sigterm_as_interrupt() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error with count, rate, failures and remaining time; yields `advance(failures)`."""
+def progress(label: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A bar on standard error with count, rate, failures and remaining time.
+
+    Yields `advance(failures, by=1, kept=0)`: how many failed so far, how many are done now, and how many were done by
+    an earlier run, which tell nothing about the rate.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[left]}"),
         TextColumn("[red]{task.fields[failed]}"),
     )
-    start, done = time.monotonic(), 0
+    start, done, before = time.monotonic(), 0, 0
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=total, rate="", failed="")
+        task = bar.add_task(label, total=total, rate="", left="", failed="")
 
-        def advance(failures: int) -> None:
-            nonlocal done
-            done += 1
+        def advance(failures: int, by: int = 1, kept: int = 0) -> None:
+            nonlocal done, before
+            done += by
+            before += kept
             rate = done / max(time.monotonic() - start, 1e-9)
-            failed = f"{failures} failed" if failures else ""
-            bar.update(task, advance=1, rate=f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:.1f} s each", failed=failed)
+            speed = f"{rate:.1f}/s" if rate >= 1 or not done else f"{1 / rate:.1f} s each"
+            remaining = _clock((total - done - before) / rate) if total and done else ""
+            failed = f"{failures:,} failed" if failures else ""
+            bar.update(task, advance=by + kept, rate=speed if done else "", left=remaining, failed=failed)
 
         yield advance
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d} left" if hours else f"{minutes}:{rest:02d} left"
 
 
 def cores() -> int:
