@@ -1,0 +1,1 @@
+"""Labels and reports → samples: questions out of labelled sets, balanced so that words alone answer none."""
