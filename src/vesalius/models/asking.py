@@ -9,7 +9,7 @@ were in flight are asked again.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,11 @@ class Account:
         self.seconds += answer.seconds or 0.0
         self.retried += answer.attempts > 1
         self.statuses[answer.status] = self.statuses.get(answer.status, 0) + 1
+
+    def __add__(self, other: "Account") -> "Account":
+        both = {f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "statuses"}
+        counts = {k: self.statuses.get(k, 0) + other.statuses.get(k, 0) for k in {**self.statuses, **other.statuses}}
+        return Account(**both, statuses=counts)
 
 
 class Stamper:

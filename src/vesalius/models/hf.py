@@ -9,7 +9,9 @@ Greedy answers move a little with the batch size, so it is part of the model's i
 
 import copy
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -125,7 +127,7 @@ class Local:
                 remedy = "are all files there, and its libraries installed?"
                 raise VesaliusError(problem, file=self.target, remedy=remedy, code="model") from None
             if not spread:
-                model.to(device)
+                model.to(device)  # type: ignore[arg-type]
             model.eval()
             self._loaded = (model, self._ready(processor))
         return self._loaded
@@ -167,7 +169,7 @@ class Local:
                 )
             ]
         seconds = (time.perf_counter() - start) / len(batch)
-        return [_timed(answer, seconds) for answer in answers]
+        return [replace(answer, seconds=seconds) for answer in answers]
 
     def _inputs(self, batch: Sequence[Question]) -> Any:
         """Tokens (and pixels) of the prompts: batch × longest prompt, padded on the left."""
@@ -256,7 +258,9 @@ class Local:
                 ids = torch.tensor([row + [0] * (longest - len(row)) for row in tokens], device=first.device)
                 seen = inputs["attention_mask"].repeat(len(tokens), 1)
                 mask = torch.cat([seen, torch.ones_like(ids[:, :-1])], 1)
-                logits = model(input_ids=ids[:, :-1], past_key_values=cache, attention_mask=mask).logits
+                with warnings.catch_warnings():  # transformers 5.24 renames the argument for some models, not for all
+                    warnings.simplefilter("ignore", FutureWarning)
+                    logits = model(input_ids=ids[:, :-1], past_key_values=cache, attention_mask=mask).logits
                 after = torch.log_softmax(logits.float(), -1)
                 for i, row in enumerate(tokens):
                     sums[i] += sum(float(after[i, t, token]) for t, token in enumerate(row[1:]))
@@ -265,12 +269,6 @@ class Local:
     def close(self) -> None:
         """Frees the weights."""
         self._loaded = None
-
-
-def _timed(answer: Answer, seconds: float) -> Answer:
-    from dataclasses import replace
-
-    return replace(answer, seconds=seconds)
 
 
 def connect(target: str, name: str, options: Options) -> Local:

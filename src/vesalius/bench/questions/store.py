@@ -1,0 +1,188 @@
+"""A run of question benchmarks on disk: `RUN/run.sqlite` and `RUN/media/`, and nothing else that matters.
+
+Knows the tables beside those of `run.py`: `samples` (questions with their truth, so that a report needs no other file)
+and `plan` (which kept answer belongs to which question, model, rotation and repeat). Everything streams: what is in
+memory does not grow with the number of questions. Leaves asking to `runner`, and what answers mean to `reading`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from vesalius.errors import VesaliusError
+from vesalius.formats.questions import QuestionFile
+from vesalius.models.asking import Ask, Stamper
+from vesalius.records import Answer, Sample
+from vesalius.run import Run, file_hash
+from vesalius.taxonomy import with_aliases
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS samples (
+  benchmark TEXT NOT NULL, number INTEGER NOT NULL, id TEXT NOT NULL, sample TEXT NOT NULL,
+  PRIMARY KEY (benchmark, id)
+);
+CREATE TABLE IF NOT EXISTS plan (
+  benchmark TEXT NOT NULL, model TEXT NOT NULL, id TEXT NOT NULL, rotation INTEGER NOT NULL, repeat INTEGER NOT NULL,
+  places TEXT NOT NULL, unit TEXT NOT NULL, PRIMARY KEY (benchmark, model, id, rotation, repeat)
+);
+"""
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Result:
+    """What stands in a run about one asking.
+
+    Attributes:
+        sample: the question with its truth.
+        rotation, repeat: which asking.
+        places: which option stood where: position → index into the question's options.
+        answer: None where it was planned, but has not come.
+    """
+
+    sample: Sample
+    rotation: int
+    repeat: int
+    places: tuple[int, ...]
+    answer: Answer | None
+
+
+class Store:
+    """An open run.
+
+    Raises:
+        VesaliusError: the folder holds something else, or another process is writing to it.
+    """
+
+    def __init__(self, folder: str | Path, *, create: bool = False):
+        self.folder = Path(folder)
+        path = self.folder / "run.sqlite"
+        if not create and not path.is_file():
+            remedy = "name the --out folder of `vesalius bench run`"
+            raise VesaliusError("is no run", file=folder, remedy=remedy, code="unreadable")
+        if create and self.folder.is_dir() and any(self.folder.iterdir()) and not path.exists():
+            remedy = "choose another --out, or an empty folder"
+            raise VesaliusError("holds something else than a run", file=folder, remedy=remedy, code="output")
+        self.run = Run(path)
+        self.connection = self.run.connection
+        self.connection.executescript(_TABLES)
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.run.close()
+
+    @property
+    def media(self) -> Path:
+        """Where images that came inside a file lie, by their hash."""
+        return self.folder / "media"
+
+    def fact(self, name: str) -> dict[str, Any]:
+        """A dictionary kept in the run, empty where there is none yet."""
+        return self.run.fact(name) or {}
+
+    def remember(self, name: str, key: str, value: Any) -> None:
+        """Sets one key of such a dictionary."""
+        self.run.set_fact(name, self.fact(name) | {key: value})
+
+    @property
+    def benchmarks(self) -> dict[str, Any]:
+        """Name → path, hash, layout, tree, cluster, n."""
+        return self.fact("benchmarks")
+
+    @property
+    def models(self) -> dict[str, Any]:
+        """ "benchmark/model" → URL, identity, prompt and settings of what is planned."""
+        return self.fact("asked")
+
+    def ingest(self, name: str, file: QuestionFile) -> int:
+        """Copies a file's questions into the run, unless they are there already; returns how many there are.
+
+        Raises:
+            VesaliusError: a row that cannot be read, no question at all.
+        """
+        digest = file_hash(file.path)
+        known = self.benchmarks.get(name)
+        if known and known["sha256"] == digest and known["path"] == str(file.path):
+            return known["n"]
+        n = 0
+        with self.connection:
+            self.connection.execute("DELETE FROM samples WHERE benchmark = ?", (name,))
+            for n, sample in enumerate(file.samples(), 1):
+                row = (name, n, sample.question.id, json.dumps(sample.to_json(), ensure_ascii=False))
+                self.connection.execute("INSERT INTO samples VALUES (?, ?, ?, ?)", row)
+            if not n:
+                raise VesaliusError("holds no question", file=file.path, remedy="check the file", code="empty")
+        entry = {
+            "path": str(file.path), "sha256": digest, "layout": file.layout, "tree": list(file.tree),
+            "cluster": file.cluster, "n": n,
+        }  # fmt: skip
+        self.remember("benchmarks", name, entry)
+        return n
+
+    def metadata(self, name: str, ids: Iterable[str] | None = None) -> pl.DataFrame:
+        """`id, type` and a text column for each metadata key, in the file's order; our names beside the published."""
+        wanted = None if ids is None else set(ids)
+        columns: dict[str, list[str | None]] = {"id": [], "type": []}
+        query = "SELECT id, sample FROM samples WHERE benchmark = ? ORDER BY number"
+        for number, (id, text) in enumerate(
+            row for row in self.connection.execute(query, (name,)) if wanted is None or row[0] in wanted
+        ):
+            sample = json.loads(text)
+            row = {**sample["metadata"], "id": id, "type": sample["type"]}
+            for key in row.keys() - columns.keys():
+                columns[key] = [None] * number
+            for key, cells in columns.items():
+                cells.append(None if row.get(key) is None else str(row[key]))
+        frame = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+        return with_aliases(frame)
+
+    def samples(self, name: str, ids: Sequence[str]) -> Iterator[Sample]:
+        """Samples in the order of `ids`, a few at a time."""
+        for start in range(0, len(ids), _CHUNK):
+            chunk = ids[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            query = f"SELECT id, sample FROM samples WHERE benchmark = ? AND id IN ({marks})"
+            found = dict(self.connection.execute(query, (name, *chunk)).fetchall())
+            yield from (Sample.from_json(json.loads(found[id])) for id in chunk)
+
+    def begin(self, benchmark: str, model: str, settings: dict[str, Any]) -> bool:
+        """Starts or resumes asking a model; False where other settings were planned before, whose plan is dropped.
+
+        Answers under the former settings stay in the run, and are found again when the settings come back; but a table
+        never mixes them.
+        """
+        key = f"{benchmark}/{model}"
+        before = self.models.get(key)
+        same = before is None or before["depends"] == settings["depends"]
+        if not same:
+            with self.connection:
+                self.connection.execute("DELETE FROM plan WHERE benchmark = ? AND model = ?", (benchmark, model))
+        self.remember("asked", key, settings)
+        return same
+
+    def planned(
+        self, benchmark: str, model: str, stamper: Stamper, asks: Iterable[tuple[Ask, str, int, Sequence[int]]]
+    ):
+        """Passes asks on to `asking.ask`, and notes for each (id, rotation, places) under which key its answer lies."""
+        for one, id, rotation, places in asks:
+            row = (benchmark, model, id, rotation, one.repeat, json.dumps(list(places)), stamper.unit(one).key)
+            self.connection.execute("INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            yield one
+
+    def results(self, benchmark: str, model: str) -> Iterator[Result]:
+        """Everything planned for a model, in the file's order, with the answers that have come."""
+        query = """
+            SELECT samples.sample, plan.rotation, plan.repeat, plan.places, units.payload
+            FROM plan JOIN samples ON samples.benchmark = plan.benchmark AND samples.id = plan.id
+            LEFT JOIN units ON units.key = plan.unit
+            WHERE plan.benchmark = ? AND plan.model = ? ORDER BY samples.number, plan.rotation, plan.repeat
+        """
+        for text, rotation, repeat, places, payload in self.connection.execute(query, (benchmark, model)):
+            answer = Answer.from_json(json.loads(payload)) if payload else None
+            yield Result(Sample.from_json(json.loads(text)), rotation, repeat, tuple(json.loads(places)), answer)
