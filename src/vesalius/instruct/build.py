@@ -27,7 +27,7 @@ from vesalius.instruct.readers import read_set
 from vesalius.instruct.split import patients, sides
 from vesalius.instruct.templates import Template
 from vesalius.records import Message, Part, Question, Sample
-from vesalius.run import progress
+from vesalius.run import progress, replacing
 
 # pandas takes these for empty cells, so VLMEvalKit would drop an option that is called so.
 _PANDAS_EMPTY = {"", "n/a", "na", "nan", "null", "none", "-nan", "#n/a", "<na>"}
@@ -282,3 +282,31 @@ def _nothing(template: Template, unfit: dict[str, Counter[str]]) -> str:
     reasons = unfit.get(template.id)
     why = f" ({', '.join(f'{n}× {reason}' for reason, n in reasons.most_common(3))})" if reasons else ""
     return f"{template.id}: no question; it takes images with at least two different answers{why}"
+
+
+def write_counts(built: Built, out: str | Path) -> None:
+    """`OUT.counts.csv`: a row a kind of question and side, with what blind baselines reach over all sides; and
+    `OUT.problems.csv`, where files or rows were left out."""
+    import polars as pl
+
+    blind_of = built.by_template()
+    counts = Counter((planned.template.id, planned.side) for planned in built.planned)
+    templates = {planned.template.id: planned for planned in built.planned}
+    rows = []
+    for (name, side), n in sorted(counts.items()):
+        planned, figures = templates[name], blind_of[name]
+        rows.append(
+            {"dataset": planned.dataset, **planned.template.taxonomy, "clinical vqa task": planned.template.task,
+             "perceptual granularity": planned.template.granularity, "template": name, "split": side, "questions": n,
+             "options": len(planned.options), "chance": figures.chance, "chance_low": figures.low,
+             "chance_high": figures.high, **{k.replace(" ", "_"): v for k, v in figures.accuracy.items()}}
+        )  # fmt: skip
+    stem = Path(out).with_suffix("")
+    with replacing(stem.with_name(stem.name + ".counts.csv")) as temporary:
+        pl.DataFrame(rows, infer_schema_length=None).write_csv(temporary)
+    problems = stem.with_name(stem.name + ".problems.csv")
+    problems.unlink(missing_ok=True)  # of an earlier build
+    if built.problems:
+        lines = [{"file": p.file, "case": p.case, "problem": p.problem, "remedy": p.remedy} for p in built.problems]
+        with replacing(problems) as temporary:
+            pl.DataFrame(lines, infer_schema_length=None).write_csv(temporary)

@@ -27,6 +27,7 @@ DEPARTMENTS = (
     "otolaryngology and head-and-neck surgery", "pulmonary medicine", "sports medicine", "urology",
 )  # fmt: skip
 GRANULARITIES = ("image", "box", "mask", "contour")
+TO_FILL = "???"  # stands in a YAML that `--init` printed where only the user knows
 PLACES = {"target", "picture", "noun", "name", "names"}  # what a wording may hold in braces
 
 Granularity = Literal["image", "box", "mask", "contour"]
@@ -212,6 +213,9 @@ class SetConfig(_Strict):
         known = {key.replace("_", " ").strip().lower(): value for key, value in taxonomy.items()}
         if "modality" not in known:
             raise ValueError("say at least `modality`: it stands in every question")
+        open_ = [key for key, value in known.items() if value == TO_FILL]
+        if open_:
+            raise ValueError(f"fill in {' and '.join(f'`{key}`' for key in open_)} (or remove the line)")
         return known
 
     @field_validator("split")
