@@ -128,8 +128,15 @@ class Command:
         """See `Runner.call`."""
         folders = {**self.given, given: "/input"}
         env = environment(self.options)
-        more = {"env": env, "root": self.root, "devices": self.devices}
-        return sandbox.run(self.argv, out, self.options.limits, read_only=folders, **more)
+        return sandbox.run(
+            self.argv,
+            out,
+            self.options.limits,
+            read_only=folders,
+            env=env,
+            root=self.root,
+            devices=self.devices,
+        )
 
 
 def environment(options: ProgramOptions) -> dict[str, str]:

@@ -102,10 +102,10 @@ class Container:
 
     def call(self, given: Path, out: Path) -> Outcome:
         """See `Runner.call`."""
-        name = f"vesalius-{os.getpid()}-{next(_NUMBER)}"
+        engine, name = self.engine, f"vesalius-{os.getpid()}-{next(_NUMBER)}"
         with tempfile.TemporaryDirectory() as place, self._output(Path(place)) as output:
             try:
-                stopped, seconds, tails, client = self._watch([self.engine, *self.arguments(name, given, output)], name)
+                stopped, seconds, tails, client = self._watch([engine, *self.arguments(name, given, output)], name)
                 code, killed = self._state(name)
             finally:
                 self._engine("rm", "--force", name)
@@ -186,7 +186,7 @@ class Container:
             subprocess.run(["umount", "--lazy", str(output)], capture_output=True, check=False)
 
     def _watch(self, command: list[str], name: str) -> tuple[tuple[str, str] | None, float, list[bytes], int]:
-        """Runs the client until it ends or the container has to be killed; what stopped it, seconds, tails, exit code."""
+        """Runs the client until it ends or has to be killed: what stopped it, seconds, tails, exit code."""
         limits, tails, printed, stopped = self.options.limits, [b"", b""], 0, None
         began = time.monotonic()
         with (
@@ -205,14 +205,14 @@ class Container:
                         selector.unregister(key.fileobj)
                     printed += len(more)
                     tails[key.data] = (tails[key.data] + more)[-TAIL:]
-                if stopped is None and time.monotonic() - began > limits.seconds:
+                if time.monotonic() - began > limits.seconds:
                     stopped = "timeout", f"took longer than {limits.seconds:g} s"
-                elif stopped is None and printed > limits.disk_mb * MB:
+                elif printed > limits.disk_mb * MB:
                     stopped = "disk", f"prints more than {limits.disk_mb} MB"
-                else:
-                    continue
-                self._engine("kill", name)
-                client.kill()
+                if stopped:
+                    self._engine("kill", name)
+                    client.kill()
+                    break
             return stopped, time.monotonic() - began, tails, client.wait()
 
     def _state(self, name: str) -> tuple[int | None, bool]:
@@ -222,7 +222,11 @@ class Container:
         return (int(code), killed == "true") if asked.returncode == 0 and code.isdecimal() else (None, False)
 
     def _engine(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([self.engine, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        try:
+            return subprocess.run([self.engine, *arguments], capture_output=True, text=True, timeout=120, check=False)
+        except subprocess.TimeoutExpired:
+            problem = f"{self.engine} {arguments[0]} does not come back"
+            raise VesaliusError(problem, file=self.image, remedy="restart the engine", code="no_engine") from None
 
 
 def connect(target: str, name: str, options: Options) -> Program:
