@@ -11,13 +11,15 @@ import numpy as np
 
 from vesalius.instruct.labelled import Box, Labelled, Region, box_of
 
-LEAST_SIDE = 0.02  # of the image's longer side: smaller regions are hard to see under a line
+LEAST_SIDE = 0.03  # of the image's longer side: smaller regions are hard to see under a line
 MOST_BOX = 0.9  # of the image's area: a box around everything says nothing
 OTHERS = 0.1  # share of a region that other labels may cover
 _TRIES = 150  # places that are tried for a decoy
 _FREE = 0.02  # share of a decoy that may lie on the real thing
-_FLIPPED = 0.25  # the same, where only turning the shape over helps (a tree of vessels has no empty place)
-_ALIKE = 60.0  # grey levels (of 255) between the decoy's ground and the region's: a black corner would be a giveaway
+_FLIPPED = 0.25  # the same of a tree of vessels, which has no empty place and is turned over where it stands
+_TREE = 0.3  # such a shape fills less of its box
+_ALIKE = 60.0  # grey levels (of 255) between the decoy's ground and the region's
+_BLANK = 0.02  # more of a decoy than of the region may lie on black or white: a dark corner would be a giveaway
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,18 +146,20 @@ def decoy(image: Labelled, number: int, granularity: str, pixels: np.ndarray, rn
     left, upper, right, lower = (int(x) for x in box_of(area))
     stamp = area[upper:lower, left:right]
     grey = pixels.mean(axis=2)
+    blank = (grey < 16) | (grey > 250)
     wanted = _look(grey[upper:lower, left:right][stamp])
+    most_blank = float(blank[upper:lower, left:right][stamp].mean()) + _BLANK
     best, least = None, _ALIKE
     for _ in range(_TRIES):
         x, y = rng.randint(0, shape[1] - stamp.shape[1]), rng.randint(0, shape[0] - stamp.shape[0])
         turned = stamp[:: rng.choice((1, -1)), :: rng.choice((1, -1))]
         place = np.s_[y : y + stamp.shape[0], x : x + stamp.shape[1]]
-        if taken[place][turned].mean() > _FREE:
+        if taken[place][turned].mean() > _FREE or blank[place][turned].mean() > most_blank:
             continue
         unlike = float(np.abs(_look(grey[place][turned]) - wanted).sum())
         if unlike < least:
             best, least = _stamped(turned, place, shape), unlike
-    if best is None and granularity != "box":
+    if best is None and stamp.mean() < _TREE:
         turns = [area[::-1], area[:, ::-1], area[::-1, ::-1]]
         lying = [(float(taken[turn].mean()), i) for i, turn in enumerate(turns)]
         overlap, i = min(lying)
