@@ -26,7 +26,18 @@ ALIASES = {
 # Levels in the order in which a tree grows where nobody says otherwise: GMAI-MMBench's own.
 LEVELS = ("department", "task", "modality", "granularity", "broad_category", "narrow_category", "image_organ",
           "question_type", "l2_category", "category")  # fmt: skip
-_NOT_TAXONOMY = {"id", "index", "letters", "problem", "explanation", "hint", "comment", "source", "position"}
+_NOT_TAXONOMY = {
+    "id",
+    "index",
+    "letters",
+    "problem",
+    "explanation",
+    "hint",
+    "comment",
+    "source",
+    "position",
+    "all_question_types",
+}
 _MOST_VALUES = 60  # more distinct values than that name cases, not classes
 
 

@@ -35,7 +35,7 @@ def read_json(path: Path, places: Places) -> Iterator[Sample]:
         metadata = {key: str(item[key]).strip() for key in _KEPT if item.get(key) not in (None, "")}
         metadata |= {
             "question_type": kinds[0],
-            "question_types": ", ".join(kinds),
+            "all_question_types": ", ".join(kinds),
             "modality": item.get("modality", "unknown"),
         }
         image = Part.of("image", places.find(str(item["image_name"])))
