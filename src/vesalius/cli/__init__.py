@@ -16,6 +16,7 @@ from vesalius.cli.bench_build import build
 from vesalius.cli.bench_report import report
 from vesalius.cli.bench_run import run
 from vesalius.cli.bench_score import score
+from vesalius.cli.bench_tree import list_benchmarks, tree
 from vesalius.cli.demo import demo
 from vesalius.errors import VesaliusError
 
@@ -29,6 +30,8 @@ app = typer.Typer(
 )
 app.command(short_help="Five phantom hospitals, four segmenters, one verdict: see it all work.")(demo)
 bench = typer.Typer(help="Judge: `score` masks, then `report` on the scores.", no_args_is_help=True)
+bench.command("list", short_help="Benchmarks that are known by name.")(list_benchmarks)
+bench.command(short_help="The lexical tree of a benchmark, with counts.")(tree)
 bench.command(short_help="Models answer the questions of benchmarks.")(run)
 bench.command(short_help="Labelled images to a benchmark of questions (GMAI-MMBench's file).")(build)
 bench.command(short_help="Masks and references to the one long Score table.")(score)
