@@ -273,7 +273,8 @@ def _stamp(job: Case) -> str:
             files += list(entry.organs.values()) or [entry.path]
     stamps = [file_stamp(path) for path in files]
     maps = [asdict(m) if m else None for m in (job.reference_labels, job.prediction_labels)]
-    return fingerprint(stamps, maps, asdict(job.settings), job.resample, job.lesions)
+    failure = [job.failure] if job.failure else []  # known beforehand: a program that gave no mask
+    return fingerprint(stamps, maps, asdict(job.settings), job.resample, job.lesions, *failure)
 
 
 def _crashed(unit: Unit, error: VesaliusError) -> dict[str, Any]:
