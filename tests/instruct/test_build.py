@@ -43,7 +43,7 @@ def whole(request, tmp_path_factory):
 
 
 def test_every_layout_becomes_questions(whole):
-    name, path, built, read = whole
+    name, _, built, read = whole
     assert len(read) == len(built.planned) >= 8
     asked = Counter((planned.template.ask, planned.template.granularity) for planned in built.planned)
     wanted = {
@@ -124,7 +124,7 @@ def test_patients_stand_on_one_side(whole):
 
 
 def test_no_label_or_name_leaves_the_set_but_as_an_option(whole):
-    name, path, built, read = whole
+    _, path, built, read = whole
     config = read_config(path)
     labels = {key.lower() for key in config.labels if len(key) > 2}
     names = {word for planned in built.planned for word in (planned.image.path.name, planned.image.path.stem)}
@@ -264,14 +264,15 @@ def test_other_shapes_of_the_same_layouts(tmp_path):
     for i in range(20):
         labelled_sets.save(tmp_path / "d" / f"{i}.png", labelled_sets.picture(i))
     labelled_sets.rows(tmp_path / "d" / "t.csv", table)
-    several = labelled_sets.config(tmp_path / "d", layout="csv", table="t.csv", labels={"a": "edema", "b": "mass", "c": "cyst"},
-                                   columns={"image": "f", "label": "l", "separator": "|"})  # fmt: skip
+    columns = {"image": "f", "label": "l", "separator": "|"}
+    labels = {"a": "edema", "b": "mass", "c": "cyst"}
+    several = labelled_sets.config(tmp_path / "d", layout="csv", table="t.csv", labels=labels, columns=columns)
     built = made(several, tmp_path / "d.tsv")
     assert {p.template.ask for p in built.planned} == {"label", "presence"}
 
 
 def test_modality_by_column_and_a_condition(tmp_path):
-    table = [{"f": f"{i}.png", "l": "ab"[i % 2], "m": ("CT", "MR")[i // 2 % 2], "ok": i % 4 // 3} for i in range(24)]
+    table = [{"f": f"{i}.png", "l": "ab"[i % 2], "m": ("CT", "MR")[i // 2 % 2], "ok": i % 8 // 7} for i in range(24)]
     for i in range(24):
         labelled_sets.save(tmp_path / "d" / f"{i}.png", labelled_sets.picture(i))
     labelled_sets.rows(tmp_path / "d" / "t.csv", table)

@@ -219,7 +219,7 @@ def checked_box(box: Box, file: str, label: str | None = None) -> Box:
     if not (np.isfinite(box).all() and box[2] > box[0] and box[3] > box[1]):
         words = ", ".join(f"{x:g}" for x in box)
         raise VesaliusError(
-            f"the box ({words}) has no area", file=file, remedy="corners are x0, y0, x1, y1", code="box"
+            f"the box ({words}) has no area", file=file, case=label, remedy="corners are x0, y0, x1, y1", code="box"
         )
     return box
 

@@ -150,7 +150,7 @@ def decoy(image: Labelled, number: int, granularity: str, pixels: np.ndarray, rn
     wanted = _look(grey[upper:lower, left:right][stamp])
     most_blank = float(blank[upper:lower, left:right][stamp].mean()) + _BLANK
     best, least = None, _ALIKE
-    for _ in range(_TRIES):
+    for _ in range(_TRIES if 2 * stamp.size <= taken.size else 0):  # more than half leaves no place beside it
         x, y = rng.randint(0, shape[1] - stamp.shape[1]), rng.randint(0, shape[0] - stamp.shape[0])
         turned = stamp[:: rng.choice((1, -1)), :: rng.choice((1, -1))]
         place = np.s_[y : y + stamp.shape[0], x : x + stamp.shape[1]]
