@@ -26,8 +26,8 @@ class Missing(StrEnum):
 
 def report(
     scores: Annotated[list[Path], typer.Argument(
-        help="Score tables (.parquet, .csv, .jsonl: as `vesalius bench score` writes them) or folders of "
-        "<algorithm>/<metric>.csv; several are put together.", show_default=False)],
+        help="Runs of `vesalius bench run`; or score tables (.parquet, .csv, .jsonl: as `vesalius bench score` writes "
+        "them) and folders of <algorithm>/<metric>.csv. Several are put together.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for report.html, the CSVs, report.json and "
     "figures/.")] = Path("report"),
     metadata: Annotated[Path | None, typer.Option(
@@ -64,16 +64,38 @@ def report(
     replicates: Annotated[int, typer.Option(help="Bootstrap replicates.", min=100)] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the bootstrap; the same seed gives the same report.", min=0)] = 0,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "Which model holds up?",
+    tree: Annotated[str | None, typer.Option(
+        help="Of runs of questions: levels of the tree from the root on, with commas between; by default the "
+        "benchmark's own.", show_default=False)] = None,
+    classes: Annotated[Path | None, typer.Option(
+        help="Of runs of questions: why wrong answers are wrong, as the page's browser saves it.",
+        show_default=False)] = None,
     figures: Annotated[bool, typer.Option(help="Save every chart as SVG and PNG, too (most of the time).")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict and the leaderboard as JSON.")] = False,
 ) -> None:  # fmt: skip
-    """Judge models by their scores: intervals, tests, rank stability, groups, and one page that needs no network.
+    """Judge models by their scores or answers: intervals, tests, stability, groups, and a page that needs no network.
 
-    Writes report.html, summary.csv, pairwise.csv, ranking.csv, stability.csv, rule_ranks.csv, rule_agreement.csv (and
+    Of runs of questions: report.html with a browser of single questions, accuracy.csv, pairwise.csv, answers.csv, and
+    tables of statuses, metrics, positions, rotations and classes of errors. Answers are scored afresh each time.
+
+    Of scores: report.html, summary.csv, pairwise.csv, ranking.csv, stability.csv, rule_ranks.csv, rule_agreement.csv (and
     groups.csv, group_means.csv, gap.csv where asked for), report.json, and figures/ as SVG and PNG.
 
     Example: vesalius bench report scores.parquet --metadata patients.csv --in-distribution "site=training"
     """
+    if out.exists() and not out.is_dir():
+        raise VesaliusError("is a file", file=out, remedy="name a folder with --out")
+    runs = [path for path in scores if (path / "run.sqlite").is_file()]
+    if runs:
+        from vesalius.cli.bench_report_questions import report_questions
+
+        foreign = {"--metadata": metadata, "--in-distribution": in_distribution, "--groups": groups, "--metric": metric,
+                   "--references": references, "a table of scores": [p for p in scores if p not in runs]}  # fmt: skip
+        if wrong := next((name for name, value in foreign.items() if value), None):
+            remedy = "report runs of questions alone; their questions' metadata are in them (--select, --tree)"
+            raise VesaliusError(f"{wrong} does not go with runs", file=runs[0], remedy=remedy, code="usage")
+        report_questions(runs, out, select, tree, cluster, classes, title, as_json)
+        return
     from vesalius.bench.report import Settings, analyse, write
     from vesalius.bench.report.worst import Pictures
 
@@ -81,8 +103,6 @@ def report(
         raise VesaliusError(
             "pictures need --references and --predictions", remedy="give both, and --images where there are some"
         )
-    if out.exists() and not out.is_dir():
-        raise VesaliusError("is a file", file=out, remedy="name a folder with --out")
     settings = Settings(
         metadata=metadata, id=id, select=select, in_distribution=in_distribution, groups=groups, cluster=cluster,
         rank_by=rank_by.value, missing=missing.value if missing else None, metrics=tuple(metric or ()),

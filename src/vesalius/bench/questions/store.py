@@ -186,3 +186,12 @@ class Store:
         for text, rotation, repeat, places, payload in self.connection.execute(query, (benchmark, model)):
             answer = Answer.from_json(json.loads(payload)) if payload else None
             yield Result(Sample.from_json(json.loads(text)), rotation, repeat, tuple(json.loads(places)), answer)
+
+    def planned_answers(self, benchmark: str, model: str) -> Iterator[tuple[str, int, int, Answer]]:
+        """(id, rotation, repeat, answer) of everything planned under a name that has come."""
+        query = """
+            SELECT plan.id, plan.rotation, plan.repeat, units.payload FROM plan JOIN units ON units.key = plan.unit
+            WHERE plan.benchmark = ? AND plan.model = ?
+        """
+        for id, rotation, repeat, payload in self.connection.execute(query, (benchmark, model)):
+            yield id, rotation, repeat, Answer.from_json(json.loads(payload))
