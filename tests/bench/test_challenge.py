@@ -119,11 +119,11 @@ def test_programs_are_asked_scored_and_accounted_for(challenge, team, tmp_path):
 @runs
 @with_python
 def test_a_program_that_looks_for_the_labels_cannot_find_them(challenge, team, tmp_path):
-    """It walks all that it can see, /proc and its environment included, for names, bytes and times that tell."""
+    """It walks all that it can see, /proc included, for names, bytes and times that tell (written backwards in it)."""
     script = f"""exec {PYTHON} - <<'END'
 import gzip, json, os, shutil
 told = dict(files=[], where=[], env=dict(os.environ), mounts=open("/proc/self/mountinfo").read(), times=[], input=[])
-needles = [b"site-", b"patient_", b"meyer", b"labels/", b"challenge.yaml", b"cases.csv"]
+needles = [n[::-1] for n in (b"-etis", b"_tneitap", b"reyem", b"/slebal", b"lmay.egnellahc", b"vsc.sesac")]
 for top, folders, files in os.walk("/"):
     if top.startswith(("/usr", "/lib", "/bin", "/sbin", "/proc/sys", "/proc/irq")):
         folders[:] = []
