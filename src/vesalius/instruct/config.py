@@ -4,6 +4,7 @@ Knows the keys, their defaults and GMAI-MMBench's vocabulary; a wrong key or val
 reading the set to `readers` and `detection`, and the wording of questions to `templates`.
 """
 
+import re
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
@@ -63,7 +64,10 @@ def _label(value: Any) -> Any:
 
 
 def _keys(value: Any) -> Any:
-    """YAML reads the keys 1, yes and 2.0 as what they look like; the set's own files have text."""
+    """A list of labels that are called as they are. YAML reads the keys 1 and yes as what they look like; the set's
+    own files have text."""
+    if isinstance(value, list):
+        value = {label: str(label) for label in value}
     if not isinstance(value, dict):
         return value
     words = {True: "yes", False: "no"}
@@ -86,6 +90,7 @@ class Columns(_Strict):
         image: the image's file, relative to the set or its `images`.
         label: of the image; or of the row's box, where a row is a box.
         separator: between several labels in one cell ("|").
+        one_hot: a column a label, 1 where the image has it and 0 where not; anything else is not known.
         mask: the file of a mask.
         box: four columns, or one with four numbers.
         region_label: the label of box or mask, where it is not that of the image.
@@ -94,13 +99,17 @@ class Columns(_Strict):
     image: str = ""
     label: str = ""
     separator: str = ""
+    one_hot: Words = []
     mask: str = ""
     box: Words = []
     region_label: str = ""
 
 
 class Patient(_Strict):
-    """Who an image belongs to: a column of the table, or a regular expression whose first group is in the path."""
+    """Who an image belongs to: a column of the table, or a regular expression whose first group names them.
+
+    The expression is looked for in the file's name, and then in its path within the set.
+    """
 
     column: str = ""
     pattern: str = ""
@@ -109,6 +118,10 @@ class Patient(_Strict):
     def _one_of_them(self) -> "Patient":
         if bool(self.column) == bool(self.pattern):
             raise ValueError("give either `column` or `pattern`")
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(f"`pattern` is no regular expression ({error})") from None
         return self
 
 

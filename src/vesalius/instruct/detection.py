@@ -22,7 +22,7 @@ def read_voc(config: SetConfig, root: Path) -> Found:
     Raises:
         VesaliusError: there is no such folder, or it has no XML.
     """
-    folder = root / (config.annotations or "annotations")
+    folder = root / config.annotations
     files = sorted(folder.rglob("*.xml")) if folder.is_dir() else []
     if not files:
         raise VesaliusError("holds no VOC files (*.xml)", file=folder, remedy="correct `annotations`", code="no_set")

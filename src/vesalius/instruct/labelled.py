@@ -165,10 +165,12 @@ def _numbered(path: Path, value: int | str | None) -> np.ndarray:
 
 
 def bright(pixels: np.ndarray) -> np.ndarray:
-    """A binary mask whatever its scale (0/1, 0/255, edges smoothed by JPEG): above half of its own maximum."""
+    """A binary mask whatever its scale: all that is not 0; above half where it is black and white, since JPEG and
+    resizing smooth its edges."""
     if pixels.ndim == 3:
         pixels = pixels.max(axis=2)
-    return pixels > pixels.max() / 2 if pixels.max() > 0 else np.zeros(pixels.shape, bool)
+    highest = int(pixels.max())
+    return pixels > highest / 2 if 200 <= highest <= 255 else pixels > 0
 
 
 def ids(pixels: np.ndarray, coloured: bool = False) -> np.ndarray:

@@ -28,6 +28,7 @@ _BOXES = (
     ("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"), ("x", "y", "w", "h"),
     ("x_min", "y_min", "x_max", "y_max"), ("x", "y", "width", "height"), ("left", "top", "right", "bottom"),
 )  # fmt: skip
+_ZERO_ONE = {"0", "1", "0.0", "1.0", "-1", "-1.0"}  # CheXpert's -1 is uncertain
 _MOST_LABELS = 60  # a column with more kinds of cells is no label
 
 
@@ -160,7 +161,14 @@ def _table(folder: Path, images: list[Path]) -> _Guess | None:
     kinds = {c: frame[c].n_unique() for c in frame.columns if c not in (image, *files)}
     texts = [c for c, n in kinds.items() if 2 <= n <= _MOST_LABELS and not _numeric(frame[c])]
     label = next((c for c in texts if _LABEL.search(c)), texts[0] if texts else None)
-    if label:
+    hot = [
+        c
+        for c in kinds
+        if set(frame[c].drop_nulls().to_list()) <= {"0", "1", "0.0", "1.0", "-1", "-1.0"} and kinds[c] > 1
+    ]
+    if len(hot) > 1:
+        columns["one_hot"] = hot
+    elif label:
         columns["label"] = label
     lower = {c.lower(): c for c in frame.columns}
     box = next((corners for corners in _BOXES if all(name in lower for name in corners)), None)
@@ -171,6 +179,8 @@ def _table(folder: Path, images: list[Path]) -> _Guess | None:
     if patient:
         keys["patient"] = patient
     labels = Counter(frame[label].drop_nulls().to_list()) if label else Counter({"object": frame.height})
+    if "one_hot" in columns:
+        labels = Counter({c: frame[c].is_in(["1", "1.0"]).sum() for c in hot})
     notes = [f"{path.name}: {frame.height:,} rows", *_described(frame, {image, *files})]
     return _Guess(keys, labels, notes)
 
@@ -207,7 +217,8 @@ def _join_table(guess: _Guess, folder: Path, images: list[Path]) -> None:
 
 
 def _masks(folder: Path, images: list[Path]) -> _Guess | None:
-    by_name = [path for path in images if _SUFFIX.search(path.stem)]
+    beside = {path.parent for path in images if not _SUFFIX.search(path.stem)}
+    by_name = [path for path in images if _SUFFIX.search(path.stem) and path.parent in beside]
     classes = {path.parent for path in images}
     apart = next((d for d in sorted(folder.iterdir()) if d.is_dir() and _MASKS.search(d.name) and image_files(d)), None)
     if by_name:

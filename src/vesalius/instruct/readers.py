@@ -19,6 +19,7 @@ from vesalius.instruct.labelled import SUFFIXES, Box, Labelled, MaskFile, Region
 from vesalius.instruct.labelled import read_mask as pixels_of
 from vesalius.select import where
 
+_ON, _OFF = {"1", "1.0", "true", "yes"}, {"0", "0.0", "false", "no"}
 SMALLEST_PART = 30  # pixels of a connected part; smaller ones are specks of an annotation tool
 
 
@@ -129,7 +130,8 @@ def table_rows(config: SetConfig, root: Path) -> list[dict[str, str | None]]:
     asked = [question.column for question in config.questions]
     taxonomy = [value.column for value in config.taxonomy.values() if not isinstance(value, str)]
     patient = config.patient.column if config.patient else ""
-    named = [columns.image, columns.label, columns.mask, columns.region_label, patient, *columns.box, *asked, *taxonomy]
+    named = [columns.image, columns.label, columns.mask, columns.region_label, patient]
+    named += [*columns.box, *columns.one_hot, *asked, *taxonomy]
     absent = [name for name in dict.fromkeys(named) if name and name not in frame.columns]
     if absent:
         problem = f"has no column {', '.join(f'«{name}»' for name in absent)}"
@@ -145,23 +147,33 @@ def _csv(config: SetConfig, root: Path) -> Found:
     for row in table_rows(config, root):
         by_image[row[columns.image] or ""].append(row)
     # A row a box counts; one box an image may be the one that somebody chose.
+    elsewhere: dict[str, Path] = {}
     boxes = bool(columns.box) and any(len(rows) > 1 for rows in by_image.values())
     for name, rows in by_image.items():
         try:
-            path = _found_image(name, root, folder)
+            path = _found_image(name, root, folder, elsewhere)
             cells = [cell for row in rows for cell in _cells(row.get(columns.label), columns.separator)]
             if columns.label and not cells:
                 raise VesaliusError("has no label", file=name, remedy=f"fill «{columns.label}»", code="label")
             regions = [region for row in rows for region in _row_regions(config, root, row)]
-            labels = frozenset(cells) | {region.label for region in regions}
-            found.images.append(Labelled(path, name, labels, tuple(regions), boxes, row=rows[0]))
+            hot = [
+                {c for c in columns.one_hot if (row[c] or "").lower() in words} for words in (_ON, _OFF) for row in rows
+            ]
+            present, absent = frozenset().union(*hot[: len(rows)]), frozenset().union(*hot[len(rows) :])
+            labels = frozenset(cells) | {region.label for region in regions} | present
+            unsure = frozenset(columns.one_hot) - present - absent
+            found.images.append(Labelled(path, name, labels, tuple(regions), boxes, unsure, rows[0]))
         except VesaliusError as error:
             found.problems.append(error)
     return found
 
 
-def _found_image(name: str, root: Path, folder: Path) -> Path:
-    """The file that a table means: relative to the set or its images, with its suffix or without."""
+def _found_image(name: str, root: Path, folder: Path, elsewhere: dict[str, Path] | None = None) -> Path:
+    """The file that a table means: relative to the set or its images, with its suffix or without.
+
+    Tables also carry paths of the machine that they were made on: then the name counts, if it occurs once. `elsewhere`
+    remembers those names from call to call.
+    """
     if not name:
         raise VesaliusError("a row names no image", code="row")
     for path in (root / name, folder / name):
@@ -171,12 +183,27 @@ def _found_image(name: str, root: Path, folder: Path) -> Path:
             longer = path.with_name(path.name + suffix)
             if longer.is_file():
                 return longer
+    if elsewhere is not None:
+        if not elsewhere:
+            files = image_files(folder)
+            once = Counter(path.name for path in files)
+            elsewhere.update({path.name: path for path in files if once[path.name] == 1})
+        base = re.split(r"[/\\]", name)[-1]
+        if base in elsewhere:
+            return elsewhere[base]
     raise VesaliusError("there is no such image", file=name, remedy="correct the table", code="missing")
 
 
 def _cells(cell: str | None, separator: str) -> list[str]:
     parts = cell.split(separator) if cell and separator else [cell or ""]
     return [part.strip() for part in parts if part.strip()]
+
+
+def _one_hot(names: list[str], rows: list[dict[str, str | None]]) -> tuple[frozenset[str], frozenset[str]]:
+    """Labels whose columns say that they are there, and those whose columns do not say."""
+    cells = {name: {(row[name] or "").lower() for row in rows} for name in names}
+    present = frozenset(name for name, given in cells.items() if given & _ON)
+    return present, frozenset(name for name, given in cells.items() if not given & (_ON | _OFF))
 
 
 def _row_regions(config: SetConfig, root: Path, row: dict[str, str | None]) -> list[Region]:

@@ -23,7 +23,8 @@ def patients(config: SetConfig, images: Sequence[Labelled], problems: list[Vesal
         if config.patient.column:
             who = image.row.get(config.patient.column)
         else:
-            match = re.search(config.patient.pattern, image.name)
+            pattern = re.compile(config.patient.pattern)
+            match = pattern.search(image.path.name) or pattern.search(image.name)
             who = (match.group(1) if match.re.groups else match.group()) if match else None
         if who:
             found[number] = who
