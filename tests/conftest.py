@@ -1,5 +1,10 @@
 """Fixtures that every room's tests share."""
 
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,3 +19,39 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("real data is not beside this checkout (../shared/data)")
     return folder
+
+
+@dataclass
+class Stub:
+    """A running stub server: its base URL, and what it was asked."""
+
+    url: str
+    log: Path
+
+    @property
+    def asked(self) -> list[dict]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
+
+
+@pytest.fixture
+def start_stub(tmp_path: Path) -> Iterator[Callable[..., Stub]]:
+    """Starts OpenAI-compatible servers (see `stub_server.py`); all are gone afterwards."""
+    running: list[subprocess.Popen] = []
+
+    def start(delay: float = 0.0) -> Stub:
+        log = tmp_path / f"stub-{len(running)}.log"
+        command = [sys.executable, Path(__file__).with_name("stub_server.py"), log, str(delay)]
+        running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        assert running[-1].stdout
+        return Stub(f"http://127.0.0.1:{running[-1].stdout.readline().strip()}/v1", log)
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+def stub(start_stub: Callable[..., Stub]) -> Stub:
+    """A stub server that answers at once."""
+    return start_stub()

@@ -184,6 +184,48 @@ def test_a_mask_that_claims_more_voxels_than_there_can_be_is_not_taken(program, 
     assert answer.status == "failed" and "20000x20000x20000" in answer.reason
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [1],
+        {"one": "liver"},
+        {"-1": "liver"},
+        {"9" * 30: "liver"},
+        {"1": ""},
+        {"1": 7},
+        {"1": "\x1b[2Jliver"},
+        {"1": "x" * 9999},
+    ],
+)
+def test_names_of_labels_that_are_none_are_not_taken(program, labels):
+    script = (
+        f"echo > /output/m.nii; printf '%s' '{json.dumps({'mask': 'm.nii', 'labels': labels})}' > /output/answer.json"
+    )
+    answer = one(program(script), asked(type="mask"))
+    assert answer.status == "failed" and '"labels"' in answer.reason
+
+
+def test_headers_of_noise_cost_their_case_and_nothing_else(program, tmp_path):
+    import nibabel as nib
+    import numpy as np
+
+    image = tmp_path / "image.nii"
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), np.int16), np.eye(4)), image)
+    rng, whole = np.random.default_rng(0), image.read_bytes()
+    (tmp_path / "team").mkdir()
+    for n in range(8):
+        noise = bytearray(whole)
+        for place in rng.integers(0, 352, 40):
+            noise[place] = rng.integers(0, 256)
+        (tmp_path / f"team/{n}.nii").write_bytes(noise)
+        (tmp_path / f"team/{n}.nii").chmod(0o644)
+    script = """for i in 0 1 2 3 4 5 6 7; do mkdir /output/$i; cp /program/$i.nii /output/$i/m.nii
+echo '{"mask": "m.nii"}' > /output/$i/answer.json; done"""
+    questions = [asked(str(n), type="mask", media=image) for n in range(8)]
+    answers = list(program(script, batch=8).answer(questions))
+    assert {a.status for a in answers} <= {"answered", "failed"} and len(answers) == 8
+
+
 def test_a_batch_shares_a_call_and_its_time(program):
     script = """for i in 0 1 2; do mkdir /output/$i; [ -e /input/$i/question.json ] || exit 5; done
 echo '{"choice": "A"}' > /output/0/answer.json; echo '{"choice": "C"}' > /output/2/answer.json"""

@@ -149,3 +149,9 @@ def test_the_disk_limit_is_refused_where_nobody_can_mount(engine, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(VesaliusError, match=r"disk limit of 16 MB cannot be enforced: only root mounts"):
         one()
+
+
+@pytest.mark.parametrize("target", ["--privileged", "-v=/:/host", "image --network=host", "a b"])
+def test_an_option_of_the_engine_is_no_image(target):
+    with pytest.raises(VesaliusError, match="names no image"):
+        open_model(f"container:{target}")

@@ -11,6 +11,7 @@ engine limits what a bound folder takes. Time is kept here, by killing the conta
 import contextlib
 import itertools
 import os
+import re
 import selectors
 import shutil
 import subprocess
@@ -230,5 +231,11 @@ class Container:
 
 
 def connect(target: str, name: str, options: Options) -> Program:
-    """`container:IMAGE`; the engine is asked when it is needed."""
+    """`container:IMAGE`; the engine is asked when it is needed.
+
+    Raises:
+        VesaliusError: this is no image's name (an option of the engine, for one).
+    """
+    if not re.fullmatch(r"[\w][\w.:/@+-]*", target):
+        raise VesaliusError(f"«{target}» names no image", remedy="write container:NAME:TAG", code="model")
     return Program(name, Container(target, options), options)

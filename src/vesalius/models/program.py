@@ -28,7 +28,8 @@ from vesalius.sandbox import Limits, Outcome
 REFUSES = 3  # the exit code of a program that will not or cannot answer
 _LONGEST = 1 << 20  # bytes of answer.json
 _MASKS = (".nii.gz", ".nii")
-_ROOM = 8  # times the voxels of the largest volume asked about: a mask beyond is a trap for whoever reads it
+_ROOM = 8  # bytes of a mask for each voxel of the largest volume asked about: more is a trap for whoever reads it
+_LABELS = 4096  # names of a mask at most, of so many letters at most
 
 
 class ProgramOptions(Generation):
@@ -70,8 +71,8 @@ class Program:
     """A model that is a program; see the module.
 
     Attributes:
-        outcomes: what became of the call for each question that was answered lately, by id; whoever wants to know more
-            than an Answer says takes it from here (`pop`).
+        outcomes: what became of the last call, by the ids of its questions, for whoever wants to know more than an
+            Answer says.
         exposes: see `Runner`.
     """
 
@@ -114,8 +115,8 @@ class Program:
                 return
             outcome = self.runner.call(given, out)
             clear(given)
+            self.outcomes = {question.id: outcome for question in questions}
             for number, question in enumerate(questions):
-                self.outcomes[question.id] = outcome
                 yield self._read(question, outcome, out / str(number) if batch else out, len(questions))
 
     def _read(self, question: Question, outcome: Outcome, out: Path, together: int) -> Answer:
@@ -209,16 +210,18 @@ def _listed(choice: Any) -> list[str]:
 
 
 def _labels(given: Any) -> dict[int, str] | None:
-    """{id: name}, as JSON writes it: ids are texts there."""
+    """{id: name}, as JSON writes it: ids are texts there. Names are shown to people, and so have to be printable."""
     if given is None:
         return None
-    try:
-        names = {int(i): name for i, name in given.items()}
-    except (AttributeError, ValueError):
-        names = {0: None}
-    if not all(isinstance(name, str) and name for name in names.values()):
-        raise _Garbage('"labels" of answer.json are not {"id": "name"}')
-    return names
+    wrong = _Garbage('"labels" of answer.json are not {"id": "name"}')
+    if not isinstance(given, dict) or len(given) > _LABELS:
+        raise wrong
+    for number, name in given.items():
+        if not (number.isdecimal() and len(number) < 10 and isinstance(name, str)):
+            raise wrong
+        if not (name.strip() and name.isprintable() and len(name) < _LABELS):
+            raise wrong
+    return {int(number): name for number, name in given.items()}
 
 
 def _check_size(mask: Path, question: Question) -> None:
@@ -227,9 +230,10 @@ def _check_size(mask: Path, question: Question) -> None:
 
     asked = [Path(part.path) for part in question.media if part.type == "volume" and part.path]
     try:
-        shape = read_header(mask).shape
-        most = max((math.prod(read_header(path).shape) for path in asked), default=None)
-    except (VesaliusError, OSError):
-        return  # the scoring says what is wrong with either
-    if most is not None and math.prod(shape) > _ROOM * most:
-        raise _Garbage(f"its mask claims {'x'.join(map(str, shape))} voxels, the image has {most:,}")
+        header = read_header(mask)
+        most = max((math.prod(read_header(path).shape) for path in asked), default=1 << 28)
+    except Exception:  # whatever a hostile header makes a reader raise; the scoring says what is wrong
+        return
+    if math.prod(header.shape) * header.dtype.itemsize > _ROOM * most:
+        shape = "x".join(map(str, header.shape))
+        raise _Garbage(f"its mask claims {shape} voxels of type {header.dtype}, the image has {most:,}")

@@ -9,8 +9,8 @@ v2: root makes groups below the root; anybody else below a group that was delega
     has to move into a child first, since only leaves may hold processes.
 """
 
-import itertools
 import os
+import secrets
 import signal
 import time
 from collections.abc import Iterator
@@ -24,7 +24,6 @@ REMEDY = (
     "run as root, or under `systemd-run --user --scope -p Delegate=yes`, or as container:IMAGE where an engine answers"
 )
 LEAF = "vesalius-driver"  # where this process stands in a group that was delegated to it
-_NUMBER = itertools.count()
 _PERIOD = 100_000  # µs, the kernel's default period of processor quotas
 
 
@@ -210,7 +209,7 @@ def _mkdir(places: list[Path]) -> Path:
             if not Path("/proc", old.name.split("-")[1]).exists():
                 with suppress(OSError):  # of a driver that we cannot see, and not empty
                     old.rmdir()
-        folder = place / f"vesalius-{os.getpid()}-{next(_NUMBER)}"
+        folder = place / f"vesalius-{os.getpid()}-{secrets.token_hex(4)}"
         try:
             folder.mkdir()
             return folder

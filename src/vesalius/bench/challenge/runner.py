@@ -45,6 +45,7 @@ CASES_SCHEMA = pl.Schema(
         "reason": pl.String,
     }
 )
+_PATIENCE = 900  # seconds for scoring a mask: a program may have written one that unpacks without end
 ScoreAnswers = Callable[[Challenge, Sequence[tuple[str, Sample, Answer]]], pl.DataFrame]
 
 
@@ -239,7 +240,7 @@ def _left(run: Run, units: list[Unit], out: Path) -> set[str]:
 
 def _record(run: Run, unit: Unit, model: Model, case: HiddenCase, answer: Answer, out: Path) -> None:
     """Puts the mask where it belongs, then says that the case is done: in this order, whenever we are killed."""
-    outcome = getattr(model, "outcomes", {}).pop(answer.id, None)
+    outcome = getattr(model, "outcomes", {}).get(answer.id)
     payload = answer.to_json() | {"exit_code": outcome.exit_code if outcome else None, "prediction": None}
     folder = out / "predictions" / _folder_of(model.name)
     for suffix in (".nii.gz", ".nii"):  # of an earlier program by that name
@@ -313,7 +314,7 @@ def _score_masks(
     # that a failed case has no mask is said by its reason, not as a reference that nobody met
     table = out / "scores.parquet"
     told = {name: Pairing(p.matched, {}, {}) for name, p in pairings.items()}
-    summary = scoring.run(told, jobs, table, benchmark=challenge.name, workers=workers)
+    summary = scoring.run(told, jobs, table, benchmark=challenge.name, workers=workers, timeout=_PATIENCE)
     seconds = [(name, case.name, p.get("seconds")) for name, some in by_model.items() for case, p in some]
     took = pl.DataFrame(
         seconds,
