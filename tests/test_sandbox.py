@@ -228,6 +228,8 @@ def test_secrets_of_the_caller_are_not_in_its_environment_or_proc(tmp_path, monk
     monkeypatch.setenv("API_KEY", "hunter2-in-the-environment")
     outcome = shell("cat /proc/*/environ /proc/*/cmdline /proc/keys /proc/cmdline 2>/dev/null; env", tmp_path)
     assert "hunter2" not in outcome.stdout and "pytest" not in outcome.stdout
+    outcome = shell("cat /proc/1/environ", tmp_path)
+    assert os.getcwd() not in outcome.stdout and "HOME" not in outcome.stdout
     outcome = shell("ls /proc | grep -c '^[0-9]'; ls -1 /proc/self/fd | wc -l", tmp_path)
     processes, descriptors = map(int, outcome.stdout.split())
     assert processes <= 6 and descriptors <= 4  # its own, and the one that ls opens

@@ -3,6 +3,9 @@
 import gzip
 import json
 import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -260,6 +263,26 @@ def test_an_interpreter_and_a_file_are_a_program_too(tmp_path):
     file.write_text("echo '{\"text\": \"'$1'\"}' > /output/answer.json\n")
     file.chmod(0o644)
     assert one(open_model(f"command:sh {file} spleen", **LIMITS), asked(type="open")).text == "spleen"
+
+
+def test_a_program_of_an_unpacked_image_runs_with_nothing_of_this_system(tmp_path):
+    """The image is a shell, `cp`, and the libraries that they are linked with."""
+    image = tmp_path / "image"
+    (image / "app").mkdir(parents=True)
+    tools = [os.path.realpath(shutil.which(tool)) for tool in ("sh", "cp")]
+    linked = subprocess.run(["ldd", *tools], capture_output=True, text=True, check=True).stdout
+    for file in {*tools, *re.findall(r"(/\S+\.so\S*)", linked)}:
+        (image / file[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, image / file[1:])
+    (image / "app/answer.json").write_text('{"text": "from the image"}')
+    shell = Path(tools[0])
+    (image / "app/run").write_text(
+        f"#!{shell}\n{tools[1]} /app/answer.json /output/answer.json && ! [ -e /usr/bin/env ]\n"
+    )
+    (image / "app/run").chmod(0o755)
+    model = open_model(f"command:/app/run?root={image}", **LIMITS)
+    assert "/app/run" in model.check()
+    assert one(model, asked(type="open")).text == "from the image"
 
 
 def test_the_environment_is_the_documented_one(program):

@@ -36,8 +36,8 @@ def check(limits: Limits, root: Path | None = None) -> str:
     """
     with tempfile.TemporaryDirectory() as folder:
         outcome = run(["/bin/true"], Path(folder), replace(limits, seconds=30), root=root)
-    # an image without /bin/true has run into its end as well
-    if outcome.status != "ok" and not (root and outcome.exit_code is not None):
+    # that an image has no /bin/true is found out by bubblewrap when all limits stand
+    if outcome.status != "ok" and not (root and outcome.status == "crashed"):
         problem = f"a program that does nothing ended with {outcome.status} ({outcome.reason})"
         raise VesaliusError(problem, remedy="are the limits too tight for any program?", code="limit")
     return f"bubblewrap; {limits.seconds:g} s, {limits.memory_mb} MB, {limits.processes} processes"
@@ -57,7 +57,7 @@ def run(
 
     Args:
         argv: the program and its arguments, by paths inside.
-        out: takes the files of /output where the program ended well; nothing is in it otherwise.
+        out: not there yet, or empty; takes the files of /output where the program ended well, and is gone otherwise.
         limits: all of them are enforced.
         read_only: files and folders by where the program finds them.
         env: variables besides PATH, HOME, TMPDIR and LANG.
@@ -98,7 +98,7 @@ def _outcome(started: Started, accounts: Group, limits: Limits, out: Path) -> Ou
 
 def _said(code: int | None) -> str:
     if code is None:
-        return "ended without a word"
+        return "could not be started"
     if 128 < code < 193:
         with contextlib.suppress(ValueError):
             return f"ended by {signal.Signals(code - 128).name}"

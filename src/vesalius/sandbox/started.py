@@ -9,6 +9,7 @@ import json
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -58,7 +59,8 @@ class Started:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=tuple(theirs.values()),
-                env={"PATH": os.environ.get("PATH", "")},
+                env={"PATH": _path()},
+                cwd="/",  # a shell would tell it
             )
         finally:
             for descriptor in theirs.values():
@@ -189,6 +191,12 @@ class Started:
 
 def _same(a: os.stat_result, b: os.stat_result) -> bool:
     return (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino)
+
+
+def _path() -> str:
+    """Where our tools lie and no more: bubblewrap's own environment can be read inside."""
+    found = (shutil.which(tool) for tool in ("bwrap", "prlimit", "sh", "unshare", "mount", "setpriv"))
+    return os.pathsep.join(dict.fromkeys(os.path.dirname(path) for path in found if path))
 
 
 def _data(data: bytes) -> int:

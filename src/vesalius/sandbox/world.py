@@ -26,7 +26,7 @@ while [ "$1" != -- ]; do
 done
 shift; mount --rbind "$place" {STAGE}; exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@" """
 HIDDEN = ("keys", "key-users", "kcore", "kallsyms", "vmallocinfo", "slabinfo", "timer_list", "cmdline",
-          "sched_debug", "sysrq-trigger")  # fmt: skip
+          "sched_debug", "sysrq-trigger", "kmsg", "locks")  # fmt: skip
 ETC = {
     "passwd": "nobody:x:1000:1000:nobody:/tmp:/bin/sh\n",
     "group": "nobody:x:1000:\n",
@@ -54,14 +54,14 @@ def command(
         descriptors: the open ones that bubblewrap writes to (`status`), reads (`block`, `calls`) and makes files of
             (those of `ETC`, by name).
     """
-    seen = {path: str(path) for path in [*read_only, *_system(root)]}
+    seen = {path: str(path.absolute()) for path in [*read_only, *_system(root)]}
     become: list[str] = []
     if os.geteuid() == 0:
         given = [
             path for path in dict.fromkeys([*read_only, *(_system(root) if root else ())]) if not path.is_symlink()
         ]
         become = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", BECOME_NOBODY, "sh", str(place)]
-        become += [*map(str, given), "--"]
+        become += [*(str(path.absolute()) for path in given), "--"]
         seen |= {path: f"{STAGE}/{n}" for n, path in enumerate(given)}
     # a core of at most one byte is none; 0 would still start the machine's core handler
     args = ["prlimit", "--core=1:1", "--", *become, "bwrap", "--json-status-fd", str(descriptors["status"])]
