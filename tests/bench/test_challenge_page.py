@@ -10,10 +10,9 @@ import polars as pl
 import pytest
 
 from vesalius import sandbox
-from vesalius.bench.challenge import Challenge, read_answers, read_challenge, run_challenge
+from vesalius.bench.challenge import Challenge, read_answers, run_challenge
 from vesalius.bench.challenge.schema import ChallengeLimits
 from vesalius.errors import VesaliusError
-from vesalius.models import open_model
 from vesalius.sandbox import Limits
 
 TEXT = (Path(__file__).parents[2] / "docs/challenge.md").read_text()
@@ -74,8 +73,7 @@ def test_the_example_of_questions_runs(tmp_path):
     url = f"b=command:{tmp_path / 'team_b.sh'}"
     summary = run_challenge(tmp_path / "quiz.yaml", [url], tmp_path / "run")
     assert summary.statuses == {"b": {"answered": 1, "refused": 1}}
-    limits = read_challenge(tmp_path / "quiz.yaml").limits.model_dump()
-    answers = read_answers(tmp_path / "quiz.yaml", [open_model(url, **limits)], tmp_path / "run")
+    answers = read_answers(tmp_path / "quiz.yaml", tmp_path / "run")
     assert {sample.question.id: answer.text for _, sample, answer in answers} == {"1": "B", "2": ""}
     with open(tmp_path / "run/cases.csv", newline="") as file:
         listed = {row["case"]: row for row in csv.DictReader(file)}

@@ -23,6 +23,10 @@ LONG_AGO = 315_532_800  # 1980-01-01, the time of every file
 INPUT = "/input"
 
 
+class Unreadable(VesaliusError):
+    """A medium of a question is not there or cannot be read."""
+
+
 def lay_out(questions: Sequence[Question], folder: Path, batch: bool) -> None:
     """Writes questions for one call of a program.
 
@@ -32,7 +36,7 @@ def lay_out(questions: Sequence[Question], folder: Path, batch: bool) -> None:
         batch: give each question a folder of its own, `0/`, `1/`, …, also if there is but one.
 
     Raises:
-        VesaliusError: a medium is not there or cannot be read.
+        Unreadable: a medium is not there or cannot be read.
     """
     for number, question in enumerate(questions):
         inside = f"{INPUT}/{number}" if batch else INPUT
@@ -82,7 +86,7 @@ def _copy(source: Path, folder: Path, number: str, case: str) -> str:
     except OSError as error:
         remedy = "check the path"
         problem = f"a medium cannot be read ({error.strerror})"
-        raise VesaliusError(problem, file=source, case=case, remedy=remedy, code="missing") from None
+        raise Unreadable(problem, file=source, case=case, remedy=remedy, code="missing") from None
 
 
 def _suffix(path: Path) -> str:

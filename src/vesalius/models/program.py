@@ -18,8 +18,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
-from vesalius.errors import VesaliusError
-from vesalius.models.mounts import clear, lay_out
+from vesalius.models.mounts import Unreadable, clear, lay_out
 from vesalius.models.prompt import LETTERS
 from vesalius.models.protocol import Generation
 from vesalius.records import MEDIA, Answer, Message, Part, Question
@@ -107,14 +106,14 @@ class Program:
             given.mkdir()
             try:
                 lay_out(questions, given, batch)
-            except VesaliusError as error:
-                clear(given)
+                outcome = self.runner.call(given, out)
+            except Unreadable as error:
                 for question in questions:
                     reason = str(error) if len(questions) == 1 else f"its batch cannot be laid out: {error}"
                     yield Answer(question.id, status="failed", reason=reason)
                 return
-            outcome = self.runner.call(given, out)
-            clear(given)
+            finally:
+                clear(given)
             self.outcomes = {question.id: outcome for question in questions}
             for number, question in enumerate(questions):
                 yield self._read(question, outcome, out / str(number) if batch else out, len(questions))

@@ -115,9 +115,11 @@ def run_challenge(
     cases = find_hidden_cases(challenge, out / "media")
     opened = [_opened(model, challenge) if isinstance(model, str) else model for model in models]
     try:
-        able, not_run = _ready(opened, challenge, out)
+        media = {Path(part.path).resolve().parent for case in cases for part in case.question.media if part.path}
+        able, not_run = _ready(opened, (*challenge.hidden, *media, out.resolve()))
         with Run(out / "run.sqlite") as run:
             units = {model.name: [_unit(model, case) for case in cases] for model in able}
+            run.set_fact("asked", {name: [[unit.key, unit.stamp] for unit in some] for name, some in units.items()})
             asked_now = _ask_all(run, able, cases, units, out)
             answers = {name: [_payload(run, unit) for unit in some] for name, some in units.items()}
         summary = ChallengeSummary(
@@ -138,15 +140,22 @@ def run_challenge(
             model.close()
 
 
-def read_answers(file: str | Path, models: Sequence[Model], out: str | Path) -> list[tuple[str, Sample, Answer]]:
-    """The answers that a run holds to a challenge of questions, each with its model's name and its sample."""
+def read_answers(file: str | Path, out: str | Path) -> list[tuple[str, Sample, Answer]]:
+    """The answers to a challenge of questions that stand in a run: (model, sample, answer), ids as the file has them.
+
+    Raises:
+        VesaliusError: the run did not come to its end, or the challenge's file has changed since.
+    """
     challenge, out = read_challenge(file), Path(out)
     cases = find_hidden_cases(challenge, out / "media")
     with Run(out / "run.sqlite") as run:
-        units = {model.name: [_unit(model, case) for case in cases] for model in models}
-        found = {name: [p[1] for p in run.payloads(some)] for name, some in units.items()}
-    if any(len(some) < len(cases) for some in found.values()):
-        raise VesaliusError("some cases are not answered yet", file=out, remedy="run the challenge to its end")
+        asked = run.fact("asked") or {}
+        units = {name: [Unit(key, stamp, ()) for key, stamp in some] for name, some in asked.items()}
+        found = {name: [payload for _, payload, _, _ in run.payloads(some)] for name, some in units.items()}
+    names = [case.name for case in cases]
+    for name, some in units.items():
+        if len(found[name]) < len(cases) or [unit.key.removeprefix(f"{name}/") for unit in some] != names:
+            raise VesaliusError("holds no answers to all cases", file=out, remedy="run the challenge", code="challenge")
     return list(_with_samples(cases, found))
 
 
@@ -159,7 +168,7 @@ def _opened(url: str, challenge: Challenge) -> Model:
     return open_model(url, **limits)
 
 
-def _ready(models: list[Model], challenge: Challenge, out: Path) -> tuple[list[Model], dict[str, str]]:
+def _ready(models: list[Model], hidden: Sequence[Path]) -> tuple[list[Model], dict[str, str]]:
     """The models that can be asked, and why others cannot; everything that speaks against a run is said here."""
     names = Counter(_folder_of(model.name) for model in models)
     if twice := [name for name, n in names.items() if n > 1]:
@@ -167,7 +176,7 @@ def _ready(models: list[Model], challenge: Challenge, out: Path) -> tuple[list[M
         raise VesaliusError(problem, remedy="name them: a=command:… b=command:…", code="usage")
     able, not_run, errors = [], {}, []
     for model in models:
-        _check_reach(model, (*challenge.hidden, out.resolve()))
+        _check_reach(model, hidden)
         try:
             model.check()
             able.append(model)
