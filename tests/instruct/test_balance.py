@@ -40,11 +40,14 @@ def test_the_tree_says_who_is_near():
 
 def test_counts_can_be_told_apart():
     supply = {str(n): 3 for n in range(30)}
-    for anchor in ("0", "3", "12", "25"):
-        panel = sorted(int(n) for n in number_panel(supply | {anchor: 9}, 4, Random(0)))
-        assert int(anchor) in panel
-        assert all(b - a >= max(1, 0.2 * b) for a, b in pairwise(panel))
-    assert number_panel({"10": 5, "11": 5}, 2, Random(0)) is None
+    for seed in range(8):
+        panel = [int(n) for n in number_panel(supply, 4, Random(seed))]
+        assert panel == sorted(panel)
+        for a, b in pairwise(panel):
+            assert max(1, 0.25 * b) <= b - a <= max(3, a)
+    assert number_panel({"10": 5, "11": 5}, 2, Random(0)) is None, "too near"
+    assert number_panel({"2": 5, "25": 5}, 2, Random(0)) is None, "too far: nobody would mistake them"
+    assert number_panel({"0": 5, "1": 5, "2": 1}, 2, Random(0)) == ["0", "1"], "of which most are left"
 
 
 @pytest.mark.parametrize("seed", range(6))

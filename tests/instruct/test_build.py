@@ -285,6 +285,19 @@ def test_modality_by_column_and_a_condition(tmp_path):
         assert f"{planned.image.row['m']} image" in planned.sentence and planned.image.row["ok"] == "0"
 
 
+def test_a_question_with_a_condition(tmp_path):
+    path = labelled_sets.mask_table(tmp_path / "s")
+    config = yaml.safe_load(path.read_text())
+    config["questions"] = [{"ask": "label", "where": "moles <= 2"}]
+    path.write_text(yaml.safe_dump(config))
+    built = made(path, tmp_path / "b.tsv")
+    assert built.planned and all(int(p.image.row["moles"]) <= 2 for p in built.planned)
+    path = labelled_sets.class_folders(tmp_path / "c")
+    path.write_text(path.read_text() + "questions: [{ask: label, where: a = 1}]\n")
+    with pytest.raises(VesaliusError, match="the set no table"):
+        made(path, tmp_path / "b.tsv")
+
+
 def test_instances_are_counted_and_components_are_regions(tmp_path):
     for i in range(16):
         labelled_sets.save(tmp_path / "d" / "images" / f"{i}.png", labelled_sets.picture(i))

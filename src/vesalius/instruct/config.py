@@ -139,6 +139,7 @@ class Asked(_Strict):
         wording: sentences instead of ours, with {target}, {picture}, {noun}, {name}, {names}.
         options: how many, where there are so many.
         most: the greatest number that is asked for.
+        where: a condition on the table's columns; it is asked of images that meet it.
     """
 
     ask: Literal["label", "count", "presence"] = "label"
@@ -151,6 +152,7 @@ class Asked(_Strict):
     wording: Words = []
     options: int = Field(default=4, ge=2, le=26)
     most: int = Field(default=30, ge=1)
+    where: str = ""
 
     @field_validator("wording")
     @classmethod

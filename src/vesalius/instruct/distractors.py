@@ -11,7 +11,7 @@ from random import Random
 
 from vesalius.instruct.config import Label
 
-APART = 0.2  # counts differ at least by this share of the larger one, and by 1
+APART = 0.25  # neighbouring counts differ at least by this share of the larger one, and by 1
 
 
 def distance(a: Label, b: Label) -> int:
@@ -45,22 +45,21 @@ def sibling_panel(space: Mapping[str, Label], supply: Mapping[str, int], size: i
 
 
 def number_panel(supply: Mapping[str, int], size: int, rng: Random) -> list[str] | None:
-    """The count with most questions left and the nearest counts that can be told from it and from each other.
+    """Counts that can be told apart and yet lie near each other, of which most questions are left.
 
     Each is right once in its block, so the truth is as often the smallest as the largest, and no number is likelier
-    than another.
+    than another. None where there is no such panel.
     """
-    by_chance = sorted(supply)
-    rng.shuffle(by_chance)
-    # Where the commonest count has too few neighbours left, another may still have enough.
-    for anchor in sorted(by_chance, key=lambda key: -supply[key]):
-        panel = [int(anchor)]
-        for key in sorted(by_chance, key=lambda key: (abs(int(key) - int(anchor)), -supply[key])):
-            if len(panel) < size and all(_apart(int(key), number) for number in panel):
-                panel.append(int(key))
-        if len(panel) == size:
-            return [str(number) for number in panel]
-    return None
+    numbers = sorted(map(int, supply))
+    panels = [(number,) for number in numbers]
+    for _ in range(size - 1):
+        panels = [(*panel, number) for panel in panels for number in numbers if _next(panel[-1], number)]
+    if not panels:
+        return None
+    rng.shuffle(panels)
+    left = {number: supply[str(number)] for number in numbers}
+    best = max(panels, key=lambda panel: (min(left[n] for n in panel), sum(left[n] for n in panel)))
+    return [str(number) for number in best]
 
 
 def yes_no_panel(supply: Mapping[str, int], size: int, rng: Random) -> list[str] | None:
@@ -68,5 +67,6 @@ def yes_no_panel(supply: Mapping[str, int], size: int, rng: Random) -> list[str]
     return sorted(supply) if len(supply) == 2 else None
 
 
-def _apart(a: int, b: int) -> bool:
-    return abs(a - b) >= max(1, ceil(APART * max(a, b)))
+def _next(a: int, b: int) -> bool:
+    """Whether b may stand above a in a panel: far enough to be told apart, near enough to be mistaken."""
+    return max(1, ceil(APART * b)) <= b - a <= max(3, a)

@@ -10,12 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+import polars as pl
+
 from vesalius.errors import VesaliusError
 from vesalius.instruct.balance import Candidate, Choose
 from vesalius.instruct.config import Asked, Granularity, Label, SetConfig
 from vesalius.instruct.distractors import number_panel, sibling_panel, yes_no_panel
 from vesalius.instruct.labelled import Labelled
 from vesalius.instruct.templates import NOUNS, Template, plural
+from vesalius.select import where
 
 Images = Sequence[tuple[int, Labelled]]  # with their numbers in the set
 Asking = tuple[Template, list[Candidate]]
@@ -40,8 +43,9 @@ def what_to_ask(config: SetConfig, images: Sequence[Labelled]) -> list[Asking]:
     found: list[Asking] = []
     for taxonomy, members in sorted(groups.items()):
         for question in asked:
+            some = _meeting(question, members, config.name)
             for granularity in question.granularity:
-                found += _templates(config, question, granularity, dict(taxonomy), members)
+                found += _templates(config, question, granularity, dict(taxonomy), some)
     return _told_apart(found)
 
 
@@ -82,6 +86,18 @@ def _taxonomy(config: SetConfig, image: Labelled) -> dict[str, str]:
         key: value if isinstance(value, str) else (image.row.get(value.column) or "unknown")
         for key, value in config.taxonomy.items()
     }
+
+
+def _meeting(question: Asked, members: Images, name: str) -> Images:
+    """Images that the question's condition lets through."""
+    if not question.where:
+        return members
+    rows = [{"image number": number, **image.row} for number, image in members]
+    if len(rows[0]) == 1:
+        remedy = "name a `table` and `columns.image`"
+        raise VesaliusError("a question has `where`, but the set no table", case=name, remedy=remedy, code="config")
+    kept = set(where(pl.DataFrame(rows, infer_schema_length=None), question.where)["image number"])
+    return [(number, image) for number, image in members if number in kept]
 
 
 def _check_column(question: Asked, images: Sequence[Labelled], name: str) -> None:

@@ -31,11 +31,13 @@ class Ask:
             stamp, so that answers under other settings are kept, and found again when the settings come back.
         question: rendered, as the model is to see it.
         repeat: which of several equal askings.
+        note: what the caller wants to know again when it is told the key on disk.
     """
 
     key: str
     question: Question
     repeat: int = 0
+    note: tuple[Any, ...] = ()
 
 
 @dataclass
@@ -97,7 +99,14 @@ class Stamper:
 
 
 def ask(
-    run: Run, model: Model, asks: Iterable[Ask], *, label: str, total: int | None = None, retries: int = 1
+    run: Run,
+    model: Model,
+    asks: Iterable[Ask],
+    *,
+    label: str,
+    total: int | None = None,
+    retries: int = 1,
+    planned: Callable[[Ask, str], None] = lambda one, key: None,
 ) -> Account:
     """Asks what is not answered yet and keeps what comes.
 
@@ -108,6 +117,7 @@ def ask(
         label: what the progress bar says.
         total: how many there are, if known.
         retries: how often a question that failed is asked again before it is left as failed; the next run tries again.
+        planned: is told the key on disk of each asking; what it writes to the run is committed with the answers.
 
     Returns:
         The account of the whole job, earlier runs' answers included.
@@ -117,7 +127,7 @@ def ask(
         Interrupted: stopped; the same call goes on.
     """
     with sigterm_as_interrupt(), progress(label, total) as advance:
-        session = _Session(run, model, advance)
+        session = _Session(run, model, advance, planned)
         try:
             failed = session.go(asks, last=retries == 0)
             for attempt in range(retries):
@@ -133,7 +143,8 @@ def ask(
 class _Session:
     """One model answering: what is in flight, and how often each failed before."""
 
-    def __init__(self, run: Run, model: Model, advance: Callable[..., None]):
+    def __init__(self, run: Run, model: Model, advance: Callable[..., None], planned: Callable[[Ask, str], None]):
+        self.planned = planned
         self.run = run
         self.model = model
         self.advance = advance
@@ -171,6 +182,8 @@ class _Session:
         asks = iter(asks)
         while chunk := list(islice(asks, _CHUNK)):
             units = [self.stamper.unit(one) for one in chunk]
+            for one, unit in zip(chunk, units, strict=True):
+                self.planned(one, unit.key)
             left = self.run.left(units)
             waiting = {unit.key for unit in left}
             for _, payload, _, _ in self.run.payloads(unit for unit in units if unit.key not in waiting):

@@ -20,7 +20,7 @@ from vesalius.bench.questions.reading import Row, read
 from vesalius.bench.questions.store import Result, Store
 from vesalius.errors import VesaliusError
 from vesalius.models import Model
-from vesalius.models.asking import Account, Ask, Stamper, ask
+from vesalius.models.asking import Account, Ask, ask
 from vesalius.models.prompt import LETTERS
 from vesalius.records import Answer, Message, Part, Question
 
@@ -211,7 +211,7 @@ def judge(store: Store, benchmark: str, model: str, by: Model, task: str) -> tup
     """
     chosen = TASKS[task]
     key = f"judge/{task}/{benchmark}/{model}"
-    asks: list[tuple[Ask, str, int, tuple[int, ...]]] = []
+    asks: list[Ask] = []
     allowed: dict[str, tuple[str, ...]] = {}
     for result in store.results(benchmark, model):
         row = read(result)
@@ -220,12 +220,13 @@ def judge(store: Store, benchmark: str, model: str, by: Model, task: str) -> tup
         id = f"{row.case}/{row.rotation}.{row.repeat}"
         allowed[id] = chosen.allowed(result)
         question = _question(id, chosen.words(row, result), allowed[id])
-        asks.append((Ask(f"{key}/{by.name}/{id}", question, row.repeat), row.case, row.rotation, result.places))
+        note = (row.case, row.rotation, result.places)
+        asks.append(Ask(f"{key}/{by.name}/{id}", question, row.repeat, note))
     if not asks:
         return Account(), 0
     store.remember("judges", f"{task}/{benchmark}/{model}", {"by": by.name, "wanted": len(asks)})
-    planned = store.planned(key, by.name, Stamper(by), iter(asks))
-    account = ask(store.run, _Judge(by, allowed), planned, label=f"{task} · {benchmark} · {model}", total=len(asks))
+    label = f"{task} · {benchmark} · {model}"
+    account = ask(store.run, _Judge(by, allowed), asks, label=label, total=len(asks), planned=store.plan(key, by.name))
     return account, len(asks)
 
 

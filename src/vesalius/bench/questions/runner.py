@@ -15,7 +15,7 @@ from vesalius.bench.questions.store import Store
 from vesalius.errors import VesaliusError
 from vesalius.formats.questions import QuestionFile, open_questions
 from vesalius.models import Model
-from vesalius.models.asking import Account, Ask, Stamper, ask
+from vesalius.models.asking import Account, Ask, ask
 from vesalius.models.prompt import Prompt, order, render
 from vesalius.records import Question, Sample
 from vesalius.run import fingerprint, provenance
@@ -116,9 +116,9 @@ def run(store: Store, benchmark: str, model: Model, url: str, settings: Settings
         label += (f" · rotation {rotation}" if rotation else "") + (f" · repeat {repeat}" if repeat else "")
         samples = (s for s in store.samples(benchmark, chosen) if not rotation or rotation < len(s.question.options))
         asks = _asks(f"{benchmark}/{model.name}", samples, shots, settings, rotation, repeat)
-        planned = store.planned(benchmark, model.name, Stamper(model), asks)
         count = None if rotation else len(chosen)
-        account = ask(store.run, model, planned, label=label, total=count, retries=settings.retries)
+        planned = store.plan(benchmark, model.name)
+        account = ask(store.run, model, asks, label=label, total=count, retries=settings.retries, planned=planned)
         total = total + account
     return total
 
@@ -135,13 +135,14 @@ def _rounds(store: Store, benchmark: str, chosen: Sequence[str], settings: Setti
 
 def _asks(
     key: str, samples: Iterator[Sample], shots: Shots | None, settings: Settings, rotation: int, repeat: int
-) -> Iterator[tuple[Ask, str, int, Sequence[int]]]:
+) -> Iterator[Ask]:
     for sample in samples:
         question = without_media(sample.question) if settings.blind else sample.question
         places = order(question, rotation, settings.option_seed)
         examples = shots.parts(sample, settings.prompt) if shots else ()
         asked = render(question, settings.prompt, places, examples)
-        yield Ask(f"{key}/{question.id}/{rotation}.{repeat}", asked, repeat), question.id, rotation, places
+        note = (question.id, rotation, places)
+        yield Ask(f"{key}/{question.id}/{rotation}.{repeat}", asked, repeat, note)
 
 
 def without_media(question: Question) -> Question:

@@ -6,7 +6,7 @@ memory does not grow with the number of questions. Leaves asking to `runner`, an
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import polars as pl
 
 from vesalius.errors import VesaliusError
 from vesalius.formats.questions import QuestionFile
-from vesalius.models.asking import Ask, Stamper
+from vesalius.models.asking import Ask
 from vesalius.records import Answer, Sample
 from vesalius.run import Run, file_hash
 from vesalius.taxonomy import with_aliases
@@ -166,14 +166,15 @@ class Store:
         self.remember("asked", key, settings)
         return same
 
-    def planned(
-        self, benchmark: str, model: str, stamper: Stamper, asks: Iterable[tuple[Ask, str, int, Sequence[int]]]
-    ):
-        """Passes asks on to `asking.ask`, and notes for each (id, rotation, places) under which key its answer lies."""
-        for one, id, rotation, places in asks:
-            row = (benchmark, model, id, rotation, one.repeat, json.dumps(list(places)), stamper.unit(one).key)
+    def plan(self, benchmark: str, model: str) -> Callable[[Ask, str], None]:
+        """For `asking.ask`: notes under which key each answer lies; `Ask.note` is (id, rotation, places)."""
+
+        def planned(one: Ask, key: str) -> None:
+            id, rotation, places = one.note
+            row = (benchmark, model, id, rotation, one.repeat, json.dumps(list(places)), key)
             self.connection.execute("INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            yield one
+
+        return planned
 
     def results(self, benchmark: str, model: str) -> Iterator[Result]:
         """Everything planned for a model, in the file's order, with the answers that have come."""
