@@ -338,6 +338,15 @@ def test_a_limit_that_does_not_hold_when_it_is_read_back_is_refused(tmp_path, mo
         pass
 
 
+def test_controllers_of_one_hierarchy_share_a_group(tmp_path, monkeypatch):
+    places = {"memory": "memory", "pids": "pids", "cpu": "cpu,cpuacct", "cpuacct": "cpu,cpuacct"}
+    for name in places.values():
+        (tmp_path / name).mkdir(exist_ok=True)
+    monkeypatch.setattr(cgroups, "_mounts", lambda: {name: [tmp_path / place] for name, place in places.items()})
+    folders = cgroups._make(Limits(2, 96, 8, 24, cpus=1)).folders
+    assert folders["cpu"] == folders["cpuacct"] and len(set(folders.values())) == 3
+
+
 def test_swap_that_nobody_counts_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(cgroups, "_mounts", lambda: {name: [tmp_path] for name in ("memory", "pids")})
     monkeypatch.setattr(cgroups, "_has_swap", lambda: True)

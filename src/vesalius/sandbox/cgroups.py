@@ -166,7 +166,9 @@ def _make_v1(mounts: dict[str, list[Path]], needed: dict[str, str]) -> Group:
     try:
         for name in [*needed, *(["cpuacct"] if "cpuacct" in mounts else [])]:
             try:
-                made.folders[name] = _mkdir(mounts[name])
+                # one hierarchy may have several controllers (cpu,cpuacct), and a process is in one place of it
+                same = next((folder for other, folder in made.folders.items() if mounts[other] == mounts[name]), None)
+                made.folders[name] = same or _mkdir(mounts[name])
             except OSError as error:
                 if name in needed:
                     raise _refusal(needed[name], f"no cgroup can be made ({error.strerror})") from None
