@@ -23,7 +23,10 @@ def reply(text: str, finish: str = "stop", **message) -> web.Response:
         "model": "stub-1",
         "system_fingerprint": "fp_0",
         "choices": [{"message": {"role": "assistant", "content": text, **message}, "finish_reason": finish}],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 2},
+        "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
+        "id": "1",
+        "object": "chat.completion",
+        "created": 0,
     }
     return web.json_response(body)
 

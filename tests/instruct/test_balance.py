@@ -44,7 +44,7 @@ def test_counts_can_be_told_apart():
         panel = [int(n) for n in number_panel(supply, 4, Random(seed))]
         assert panel == sorted(panel)
         for a, b in pairwise(panel):
-            assert max(1, 0.25 * b) <= b - a <= max(3, a)
+            assert max(1, 0.2 * b) <= b - a <= max(3, a)
     assert number_panel({"10": 5, "11": 5}, 2, Random(0)) is None, "too near"
     assert number_panel({"2": 5, "25": 5}, 2, Random(0)) is None, "too far: nobody would mistake them"
     assert number_panel({"0": 5, "1": 5, "2": 1}, 2, Random(0)) == ["0", "1"], "of which most are left"
