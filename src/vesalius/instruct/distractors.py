@@ -11,7 +11,7 @@ from random import Random
 
 from vesalius.instruct.config import Label
 
-APART = 0.25  # neighbouring counts differ at least by this share of the larger one, and by 1
+APART = 0.2  # neighbouring counts differ at least by this share of the larger one, and by 1
 
 
 def distance(a: Label, b: Label) -> int:
@@ -51,7 +51,7 @@ def number_panel(supply: Mapping[str, int], size: int, rng: Random) -> list[str]
     than another. None where there is no such panel.
     """
     numbers = sorted(map(int, supply))
-    panels = [(number,) for number in numbers]
+    panels: list[tuple[int, ...]] = [(number,) for number in numbers]
     for _ in range(size - 1):
         panels = [(*panel, number) for panel in panels for number in numbers if _next(panel[-1], number)]
     if not panels:
