@@ -148,11 +148,11 @@ for top, folders, files in os.walk("/"):
 for pid in (p for p in os.listdir("/proc") if p.isdigit()):
     for name in ("root", "cwd"):
         try:
-            for place in ("../" * 30, "work", "tmp", "root", "home"):
+            for place in ("../" * 30, "tmp", "root", "home"):
                 told["files"] += os.listdir(f"/proc/{{pid}}/{{name}}/{{place}}")
         except OSError:
             pass
-for guess in ({str(challenge.parent)!r}, "/work", "/root", "/home", "/mnt", "/var", "/srv"):
+for guess in ({str(challenge.parent)!r}, "/root", "/home", "/mnt", "/var", "/srv"):
     told["where"] += [[guess, "is there"]] if os.path.exists(guess) else []
 with open("/output/answer.json", "w") as file:
     json.dump({{"mask": "mask.nii.gz"}}, file)

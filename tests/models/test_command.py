@@ -317,6 +317,17 @@ def test_a_wrong_command_is_said_before_anything_runs(tmp_path, target, words):
         open_model(f"command:{target.format(folder=tmp_path)}")
 
 
+def test_gpus_are_closed_unless_they_are_asked_for_and_then_it_is_said(program, monkeypatch):
+    from vesalius.models import command
+
+    monkeypatch.setattr(command, "_nvidia_devices", lambda: ())
+    with pytest.raises(VesaliusError, match="no NVIDIA devices"):
+        program("exit 0", gpus="all")
+    monkeypatch.setattr(command, "_nvidia_devices", lambda: (Path("/dev/null"), Path("/dev/zero")))
+    assert "opens /dev/null, /dev/zero" in program("exit 0", gpus="all").check()
+    assert "opens" not in program("exit 0").check()
+
+
 def test_check_tries_the_limits_and_says_whose_files_nobody_can_read(program, tmp_path):
     model = program("exit 0")
     assert "16" not in model.check() and "128 MB" in model.check()

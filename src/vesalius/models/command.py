@@ -59,7 +59,7 @@ class Command:
             self.given[path] = str(path)
         words = [target] if Path(target).exists() else shlex.split(target)
         self.argv = [self._word(word, first=n == 0) for n, word in enumerate(words)]
-        self.devices = tuple(sorted(Path("/dev").glob("nvidia*"))) if options.gpus else ()
+        self.devices = _nvidia_devices() if options.gpus else ()
         if options.gpus and not self.devices:
             raise VesaliusError("this machine has no NVIDIA devices", file=target, remedy="drop gpus=", code="model")
 
@@ -148,6 +148,10 @@ def environment(options: ProgramOptions) -> dict[str, str]:
     if options.cpus is not None:
         env |= {"VESALIUS_CPUS": f"{options.cpus:g}", "OMP_NUM_THREADS": str(max(1, round(options.cpus)))}
     return env
+
+
+def _nvidia_devices() -> tuple[Path, ...]:
+    return tuple(sorted(path for path in Path("/dev").glob("nvidia*") if not path.is_dir()))
 
 
 def _folder(name: str, target: str) -> Path:

@@ -118,7 +118,7 @@ def run_challenge(
         media = {Path(part.path).resolve().parent for case in cases for part in case.question.media if part.path}
         able, not_run = _ready(opened, (*challenge.hidden, *media, out.resolve()))
         with Run(out / "run.sqlite") as run:
-            units = {model.name: [_unit(model, case) for case in cases] for model in able}
+            units = {model.name: _units(model, cases) for model in able}
             run.set_fact("asked", {name: [[unit.key, unit.stamp] for unit in some] for name, some in units.items()})
             asked_now = _ask_all(run, able, cases, units, out)
             answers = {name: [_payload(run, unit) for unit in some] for name, some in units.items()}
@@ -199,13 +199,15 @@ def _check_reach(model: Model, hidden: Sequence[Path]) -> None:
                 raise VesaliusError(problem, file=given, remedy="keep the two in folders apart", code="hidden")
 
 
-def _unit(model: Model, case: HiddenCase) -> Unit:
-    """The stamp holds the program, its limits, the question, and sizes and times of the media."""
-    question = replace(case.question, id="")
-    media = [file_stamp(part.path) for part in question.media if part.path]
-    asked = [to_chat([m]) for m in question.messages]
-    stamp = fingerprint(model.identity(), question.type, list(question.options), asked, media)
-    return Unit(f"{model.name}/{case.name}", stamp, ())
+def _units(model: Model, cases: list[HiddenCase]) -> list[Unit]:
+    """A stamp holds the program, its limits, the question, and sizes and times of the media."""
+    identity, units = model.identity(), []
+    for case in cases:
+        question = case.question
+        media = [file_stamp(part.path) for part in question.media if part.path]
+        stamp = fingerprint(identity, question.type, list(question.options), to_chat(question.messages), media)
+        units.append(Unit(f"{model.name}/{case.name}", stamp, ()))
+    return units
 
 
 def _payload(run: Run, unit: Unit) -> dict[str, Any]:
