@@ -75,7 +75,10 @@ def _say(built, out: Path, preview: Path | None) -> None:
     from rich.table import Table
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    table = Table("asked", "questions", "chance", "majority letter", "longest", "frequent", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("asked", overflow="fold", min_width=40)
+    for heading in ("questions", "chance", "majority", "longest", "frequent"):
+        table.add_column(heading, justify="right")
     for name, blind in built.by_template().items():
         shares = [blind.chance, *(blind.accuracy[k] for k in ("majority letter", "longest option",
                                                               "most frequent answer"))]  # fmt: skip
