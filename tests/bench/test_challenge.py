@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -261,6 +262,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(challenge, team, tmp_path, bl
     summary = run_challenge(challenge, [url], out, workers=1)
     assert summary.asked_now in (3 - kept, 4 - kept)  # the mask of the last may lie there, and not yet be recorded
     assert summary.last_line() == "answered 3 of 3"
+    assert not list(Path(tempfile.gettempdir()).glob(f"vesalius-*-{driver.pid}-*")), "copies of cases are left"
 
 
 @runs

@@ -49,7 +49,7 @@ def lay_out(questions: Sequence[Question], folder: Path, batch: bool) -> None:
 def clear(folder: Path) -> None:
     """Removes what `lay_out` wrote, the folder included."""
     for path in [folder, *folder.rglob("*")]:
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             path.chmod(0o755)
     shutil.rmtree(folder)
 

@@ -5,10 +5,13 @@ The contract with third parties stands in docs/challenge.md: `/input/question.js
 `failed`, with its reason. Leaves how a program is held to its limits to `command.py` and `container.py`.
 """
 
+import contextlib
 import hashlib
 import json
 import math
+import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -81,7 +84,7 @@ class Program:
         self.name, self.runner, self.options = name, runner, options
         self.outcomes: dict[str, Outcome] = {}
         self.exposes = runner.exposes
-        self._own = None if options.keep else tempfile.TemporaryDirectory(prefix="vesalius-masks-")
+        self._own = None if options.keep else tempfile.TemporaryDirectory(prefix=_prefix())
         self.keep = Path(options.keep or self._own.name)  # type: ignore[union-attr]
 
     def identity(self) -> dict[str, Any]:
@@ -95,13 +98,14 @@ class Program:
 
     def answer(self, questions: Iterable[Question]) -> Iterator[Answer]:
         """One call a question, or a batch; see `Model.answer`."""
+        _sweep()
         questions = iter(questions)
         while some := list(islice(questions, self.options.batch)):
             yield from self._answer(some)
 
     def _answer(self, questions: list[Question]) -> Iterator[Answer]:
         batch = self.options.batch > 1
-        with tempfile.TemporaryDirectory(prefix="vesalius-") as temporary:
+        with tempfile.TemporaryDirectory(prefix=_prefix()) as temporary:
             given, out = Path(temporary) / "input", Path(temporary) / "output"
             given.mkdir()
             try:
@@ -175,6 +179,20 @@ class Program:
         """Removes masks that nobody asked to keep."""
         if self._own:
             self._own.cleanup()
+
+
+def _prefix() -> str:
+    return f"vesalius-{socket.gethostname()}-{os.getpid()}-"
+
+
+def _sweep() -> None:
+    """Removes copies of cases that a driver on this host left when it was killed: they may be of patients."""
+    ours = f"vesalius-{socket.gethostname()}-"
+    for old in Path(tempfile.gettempdir()).glob(f"{ours}[0-9]*-*"):
+        pid = old.name.removeprefix(ours).partition("-")[0]
+        with contextlib.suppress(OSError):  # somebody else is at it
+            if old.lstat().st_uid == os.geteuid() and old.is_dir() and not Path("/proc", pid).exists():
+                clear(old)
 
 
 class _Garbage(Exception):
