@@ -271,6 +271,17 @@ def test_other_shapes_of_the_same_layouts(tmp_path):
     assert {p.template.ask for p in built.planned} == {"label", "presence"}
 
 
+def test_masks_that_share_but_a_number_with_their_images(tmp_path):
+    for i in range(20, 26):
+        labelled_sets.save(tmp_path / "d" / "images" / f"{i}_test.tif", labelled_sets.picture(i))
+        mask = Image.fromarray(labelled_sets.disc((96, 80), i, 30, 9))
+        labelled_sets.save(tmp_path / "d" / "1st_manual" / f"{i}_manual1.gif", mask)
+    path = labelled_sets.config(tmp_path / "d", layout="masks", masks="1st_manual", labels=["vessel"])
+    for image in read_set(read_config(path), tmp_path / "d").images:
+        columns = np.nonzero(image.regions[0].mask.load())[1]
+        assert round(columns.mean()) == int(image.path.stem[:2])
+
+
 def test_modality_by_column_and_a_condition(tmp_path):
     table = [{"f": f"{i}.png", "l": "ab"[i % 2], "m": ("CT", "MR")[i // 2 % 2], "ok": i % 8 // 7} for i in range(24)]
     for i in range(24):

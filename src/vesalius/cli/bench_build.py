@@ -76,12 +76,11 @@ def _say(built, out: Path, preview: Path | None) -> None:
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
-    table.add_column("asked", overflow="fold", min_width=40)
-    for heading in ("questions", "chance", "majority", "longest", "frequent"):
+    table.add_column("asked", overflow="fold", min_width=34)
+    for heading in ("questions", "chance", "majority letter", "longest"):
         table.add_column(heading, justify="right")
     for name, blind in built.by_template().items():
-        shares = [blind.chance, *(blind.accuracy[k] for k in ("majority letter", "longest option",
-                                                              "most frequent answer"))]  # fmt: skip
+        shares = [blind.chance, blind.accuracy["majority letter"], blind.accuracy["longest option"]]
         table.add_row(escape(name), str(blind.n), *(f"{share:.0%}" for share in shares))
     Console().print(table)
     for warning in built.warnings:

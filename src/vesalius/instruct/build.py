@@ -97,8 +97,9 @@ def build(sets: Sequence[tuple[SetConfig, Path]], out: str | Path, per_image: in
     for config, root in sets:
         _plan(config, root, per_image, seed, built)
     if not built.planned:
-        why = built.warnings[-1] if built.warnings else "no labels"
-        raise VesaliusError(f"not one question can be asked ({why})", file=out, remedy="see the warnings", code="empty")
+        reasons = [*map(str, built.problems[:1]), *built.warnings[::-1]]
+        why = f"{len(built.problems)} files or rows left out, first {reasons[0]}" if built.problems else reasons[0]
+        raise VesaliusError(f"not one question can be asked ({why})", file=out, remedy="correct the YAML", code="empty")
     # Blocks stand apart in the file, and a running number tells nothing of the set it came from.
     random.Random(f"{seed}/order").shuffle(built.planned)
     with tempfile.TemporaryDirectory() as folder, progress("painting", len(built.planned)) as advance:

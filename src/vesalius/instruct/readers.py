@@ -309,7 +309,8 @@ class _MaskIndex:
 
 
 def _masks_by_image(config: SetConfig, root: Path, files: list[Path]) -> _MaskIndex:
-    """Which mask belongs to which image: the longest image name that a mask's name begins with."""
+    """Which mask belongs to which image: the longest image name that a mask's name begins with; else a beginning with
+    a number that they share and no other image has (`21_training.tif`, `21_manual1.gif`)."""
     if config.masks:
         folder = root / config.masks
         if not folder.is_dir():
@@ -324,14 +325,23 @@ def _masks_by_image(config: SetConfig, root: Path, files: list[Path]) -> _MaskIn
     for path in files:
         if path not in taken:
             by_stem[path.stem].append(path)
+    begun: dict[str, set[str]] = defaultdict(set)
+    for stem in by_stem:
+        for beginning in _beginnings(stem):
+            begun[beginning].add(stem)
     by_image: dict[Path, list[Path]] = defaultdict(list)
     for mask in masks:
-        stem = mask.stem
-        ends = [stem[:i] for i in range(len(stem), 0, -1) if i == len(stem) or not stem[i].isalnum()]
-        image = next((_nearest(by_stem[end], mask) for end in ends if end in by_stem), None)
-        if image is not None:
-            by_image[image].append(mask)
+        ours = _beginnings(mask.stem)
+        shared = [next(iter(begun[b])) for b in ours if len(begun.get(b, ())) == 1 and re.search(r"\d", b)]
+        own = next((b for b in ours if b in by_stem), shared[0] if shared else None)
+        if own is not None:
+            by_image[_nearest(by_stem[own], mask)].append(mask)
     return _MaskIndex(by_image, taken)
+
+
+def _beginnings(stem: str) -> list[str]:
+    """A name and its beginnings up to each sign that is neither letter nor digit, the longest first."""
+    return [stem[:i] for i in range(len(stem), 0, -1) if i == len(stem) or not stem[i].isalnum()]
 
 
 def _nearest(images: list[Path], mask: Path) -> Path:
