@@ -8,8 +8,8 @@ Greedy answers move a little with the batch size, so it is part of the model's i
 """
 
 import copy
+import inspect
 import time
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -174,22 +174,20 @@ class Local:
     def _inputs(self, batch: Sequence[Question]) -> Any:
         """Tokens (and pixels) of the prompts: batch × longest prompt, padded on the left."""
         model, processor = self.load()
-        chats, pictures = [], []
-        for question in batch:
-            chat = to_chat(question.messages, self.media)
-            if self.sees:
-                for part in (part for message in chat for part in message["content"] if part["type"] == "image"):
-                    pictures.append(picture(part.pop("path")))
-            else:
-                chat = [m | {"content": "".join(p["text"] for p in m["content"])} for m in chat]
-            chats.append(processor.apply_chat_template(chat, add_generation_prompt=True, tokenize=False))
-        # Templates write the special tokens themselves.
-        tokenize: dict[str, Any] = {"padding": True, "return_tensors": "pt", "add_special_tokens": False}
-        if self.sees:
-            inputs = processor(images=pictures or None, text=chats, **tokenize)
+        chats = [to_chat(question.messages, self.media) for question in batch]
+        if self.sees:  # the processor puts images where its model wants them
+            for part in (part for chat in chats for message in chat for part in message["content"]):
+                if part["type"] == "image":
+                    part["image"] = picture(part.pop("path"))
         else:
-            inputs = processor(chats, **tokenize)
-        return inputs.to(model.device)
+            chats = [[m | {"content": "".join(p["text"] for p in m["content"])} for m in chat] for chat in chats]
+        how: dict[str, Any] = {"padding": True, "return_tensors": "pt"}
+        if self.sees:
+            how = {"processor_kwargs": how}
+        inputs = processor.apply_chat_template(
+            chats, add_generation_prompt=True, tokenize=True, return_dict=True, **how
+        )
+        return inputs.to(model.device, model.dtype) if self.sees else inputs.to(model.device)
 
     def _generate(self, batch: Sequence[Question]) -> list[Answer]:
         import torch
@@ -249,18 +247,18 @@ class Local:
         tokens = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
         with torch.inference_mode():
             read = model(**inputs, use_cache=True, logits_to_keep=1)
+            # transformers 5.24 renames the cache, for some models before others.
+            name = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
             first = torch.log_softmax(read.logits[0, -1].float(), -1)
             sums = [float(first[row[0]]) for row in tokens]
             longest = max(map(len, tokens))
             if longest > 1:
-                cache = copy.deepcopy(read.past_key_values)
+                cache = copy.deepcopy(read.get(name) or read.past_key_values)
                 cache.batch_repeat_interleave(len(tokens))
                 ids = torch.tensor([row + [0] * (longest - len(row)) for row in tokens], device=first.device)
                 seen = inputs["attention_mask"].repeat(len(tokens), 1)
                 mask = torch.cat([seen, torch.ones_like(ids[:, :-1])], 1)
-                with warnings.catch_warnings():  # transformers 5.24 renames the argument for some models, not for all
-                    warnings.simplefilter("ignore", FutureWarning)
-                    logits = model(input_ids=ids[:, :-1], past_key_values=cache, attention_mask=mask).logits
+                logits = model(input_ids=ids[:, :-1], attention_mask=mask, **{name: cache}).logits
                 after = torch.log_softmax(logits.float(), -1)
                 for i, row in enumerate(tokens):
                     sums[i] += sum(float(after[i, t, token]) for t, token in enumerate(row[1:]))
