@@ -12,6 +12,7 @@ import inspect
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -65,7 +66,7 @@ class Local:
         path = Path(self.target)
         if path.exists():
             return [[Path(name).name, size, time_ns] for name, size, time_ns in file_stamp(path)]
-        return getattr(self._config(), "_commit_hash", None) or self.options.revision
+        return getattr(self.config, "_commit_hash", None) or self.options.revision
 
     def _where(self) -> dict[str, Any]:
         """What transformers' `from_pretrained` is told, GGUF files included."""
@@ -75,7 +76,13 @@ class Local:
             return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name, **more}
         return {"pretrained_model_name_or_path": self.target, "revision": self.options.revision, **more}
 
-    def _config(self) -> Any:
+    @cached_property
+    def config(self) -> Any:
+        """The checkpoint's configuration; a GGUF file takes seconds to give it.
+
+        Raises:
+            VesaliusError: there is no such model.
+        """
         from transformers import AutoConfig
 
         try:
@@ -87,14 +94,13 @@ class Local:
 
     def check(self) -> str:
         """Reads the configuration, not the weights."""
-        config = self._config()
-        kind = "image-text-to-text" if self._is_image_text(config) else "text"
-        return f"{kind} model of type {config.model_type}"
+        kind = "image-text-to-text" if self._is_image_text() else "text"
+        return f"{kind} model of type {self.config.model_type}"
 
-    def _is_image_text(self, config: Any) -> bool:
+    def _is_image_text(self) -> bool:
         from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES as NAMES
 
-        return config.model_type in NAMES
+        return self.config.model_type in NAMES
 
     def load(self) -> tuple[Any, Any]:
         """The model and its processor (a tokenizer, for text models).
@@ -106,8 +112,7 @@ class Local:
             import torch
             from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
 
-            config = self._config()
-            self.sees = self._is_image_text(config)
+            self.sees = self._is_image_text()
             kind = AutoModelForImageTextToText if self.sees else AutoModelForCausalLM
             device = self.options.device
             if device == "auto":
@@ -118,7 +123,7 @@ class Local:
             spread = device == "device_map=auto"
             try:
                 model = kind.from_pretrained(
-                    **self._where(), dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+                    **self._where(), config=self.config, dtype=dtype if dtype == "auto" else getattr(torch, dtype),
                     **({"device_map": "auto"} if spread else {}),
                 )  # fmt: skip
                 processor = (AutoProcessor if self.sees else AutoTokenizer).from_pretrained(**self._where())
