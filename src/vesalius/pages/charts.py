@@ -18,10 +18,14 @@ from vesalius.run import cores, replacing
 LIGHT = {
     "ink": "#1b2430", "muted": "#6a7280", "line": "#dedad0", "paper": "#ffffff", "accent": "#0b62a4",
     "contrast": "#c2410c", "ramp": ["#f1f3f6", "#cfe1f1", "#86bae4"],
+    "diverging": ["#ef9d6b", "#f0efea", "#79b2e2"],
+    "more": ["#0f8a6a", "#a34d93", "#a37c00", "#4d9fce", "#6a7280", "#1b2430"],
 }  # fmt: skip
 DARK = {
     "ink": "#e8ecf2", "muted": "#98a3b3", "line": "#313a47", "paper": "#171c24", "accent": "#6cb6f5",
     "contrast": "#f59e5b", "ramp": ["#20262f", "#204467", "#2a6fae"],
+    "diverging": ["#a04c1c", "#2a313c", "#2a6fae"],
+    "more": ["#3fc39c", "#d58fc7", "#d9b64a", "#a4d4f0", "#98a3b3", "#e8ecf2"],
 }  # fmt: skip
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', Arial, sans-serif"
 FIGURE_WIDTH = 640  # px of a chart saved as a file; on the page it takes the width there is
@@ -49,7 +53,8 @@ def theme(colours: dict[str, Any], font: str = FONT) -> dict[str, Any]:
         "range": {
             "heatmap": colours["ramp"],
             "ramp": colours["ramp"],
-            "category": [colours["accent"], colours["contrast"]],
+            "diverging": colours["diverging"],
+            "category": [colours["accent"], colours["contrast"], *colours["more"]],
         },
         "rect": {"stroke": colours["paper"], "strokeWidth": 1.5},
         "style": {

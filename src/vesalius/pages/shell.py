@@ -30,6 +30,7 @@ class Section:
         html: what always stands there.
         views: HTML for each combination of the controls ("dsc|liver"), switched in the browser; `html` is followed by
             the one of the page's first view.
+        by: names of the controls whose combinations are the keys of `views`; all where empty.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Section:
     html: str = ""
     views: dict[str, str] = field(default_factory=dict)
     short: str = ""
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ def page(
     controls: list[Control],
     specs: dict[str, dict[str, Any]],
     footer: str = "",
+    style: str = "",
+    script: str = "",
 ) -> str:
     """The whole page as HTML.
 
@@ -68,12 +72,14 @@ def page(
         controls: choices that all sections follow.
         specs: Vega-Lite specifications by name; an element `<div class="chart" data-chart="name">` shows one.
         footer: HTML.
+        style, script: CSS and JavaScript of the caller's own, after the page's.
     """
-    first = "|".join(control.options[0][0] for control in controls)
+    first = {control.name: control.options[0][0] for control in controls}
     contents = "".join(f'<a href="#{s.id}">{escape(s.short or s.title)}</a>' for s in sections)
     body = "".join(_section(section, first) for section in sections)
     data = {
         "views": {section.id: section.views for section in sections if section.views},
+        "by": {section.id: section.by for section in sections if section.by},
         "specs": specs,
         "themes": {"light": charts.theme(charts.LIGHT), "dark": charts.theme(charts.DARK)},
         "needs": {control.name: control.needs for control in controls if control.needs},
@@ -90,7 +96,7 @@ def page(
 <title>{escape(title)}</title>
 <link rel="icon" href="data:,">
 <script>{_THEME_FIRST}</script>
-<style>{(assets / "page.css").read_text("utf-8")}</style>
+<style>{(assets / "page.css").read_text("utf-8")}{style}</style>
 </head>
 <body>
 <a class="skip" href="#main">Skip to the report</a>
@@ -108,9 +114,10 @@ def page(
 </main>
 <footer class="wrap">{footer}</footer>
 <noscript><p class="wrap">Charts and choices need JavaScript; the figures also lie beside this page.</p></noscript>
-<script type="application/json" id="data">{_json(data)}</script>
+{embedded("data", data)}
 <script>{charts.javascript() if specs else ""}</script>
 <script>{(assets / "page.js").read_text("utf-8")}</script>
+{f"<script>{script}</script>" if script else ""}
 </body>
 </html>
 """
@@ -153,9 +160,15 @@ def chart(name: str, alt: str, caption: str = "") -> str:
     return f"<figure>{place}{below}</figure>"
 
 
-def _section(section: Section, first: str) -> str:
+def embedded(id: str, data: Any) -> str:
+    """Data inside the page, which a script finds by its id."""
+    return f'<script type="application/json" id="{escape(id)}">{_json(data)}</script>'
+
+
+def _section(section: Section, first: dict[str, str]) -> str:
     lead = f'<p class="lead">{section.lead}</p>' if section.lead else ""
-    slot = f'<div data-slot="{section.id}">{section.views.get(first, "")}</div>' if section.views else ""
+    key = "|".join(first[name] for name in section.by or first)
+    slot = f'<div data-slot="{section.id}">{section.views.get(key, "")}</div>' if section.views else ""
     return (
         f'<section id="{section.id}" aria-labelledby="{section.id}-title"><h2 '
         f'id="{section.id}-title">{escape(section.title)}</h2>'
@@ -171,5 +184,5 @@ def _control(control: Control) -> str:
 
 
 def _json(data: Any) -> str:
-    """JSON that may stand inside a script element."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    """JSON that may stand inside a script element: neither `</script` nor `<!--<script`, which would hide the end."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

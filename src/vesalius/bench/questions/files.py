@@ -25,7 +25,7 @@ TABLES: dict[str, Callable[[Judged], pl.DataFrame]] = {
     "metrics": tables.metric_means,
     "positions": tables.positions,
     "rotations": tables.rotations,
-    "classes": tables.class_counts,
+    "error_classes": tables.class_counts,
 }
 
 

@@ -22,7 +22,8 @@ from vesalius.taxonomy import levels, nodes, taxonomy_columns
 ROWS = {
     "benchmark": pl.String, "model": pl.String, "case": pl.String, "rotation": pl.Int64, "repeat": pl.Int64,
     "answer": pl.String, "choice": pl.String, "expected": pl.String, "correct": pl.Float64, "status": pl.String,
-    "rule": pl.String, "position": pl.Int64, "chosen": pl.Int64, "conflict": pl.Boolean,
+    "rule": pl.String, "position": pl.Int64, "chosen": pl.Int64, "conflict": pl.Boolean, "attempts": pl.Int64,
+    "seconds": pl.Float64, "tokens": pl.Int64,
 }  # fmt: skip
 
 
@@ -168,9 +169,8 @@ def _collect(
         if row.correct == 0 and "errors" in found:
             classes.append((name, model, row.case, found["errors"].verdict, "judge"))
         conflicts += row.conflict
-        rows.append(
-            {"benchmark": name, "model": model} | {k: getattr(row, k) for k in ROWS if k not in ("benchmark", "model")}
-        )
+        both = {"benchmark": name, "model": model} | {k: getattr(row, k) for k in ROWS if hasattr(row, k)}
+        rows.append(both | {k: getattr(result.answer, k) for k in ("attempts", "seconds", "tokens")})
         metrics += [(name, model, row.case, row.rotation, row.repeat, k, v) for k, v in row.metrics.items()]
         answer = result.answer
         total["prompt_tokens"] += answer.prompt_tokens or 0

@@ -1,21 +1,21 @@
 """A report on disk: CSVs, `report.json`, figures as SVG and PNG, and the page.
 
-Knows the names of the files. Leaves what stands in them to its neighbours. Every file appears whole or not at all.
+Knows the names of the files. Leaves what stands in them to its neighbours, and an earlier report to `folder`. Every file
+appears whole or not at all.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vesalius.bench.report.analysis import Analysis
 from vesalius.bench.report.document import document
+from vesalius.bench.report.folder import clear, writable
 from vesalius.bench.report.verdict import Verdict, verdict
 from vesalius.bench.report.worst import Pictures, worst_cases
-from vesalius.errors import VesaliusError
 from vesalius.pages.charts import save_all
 from vesalius.run import file_hash, provenance, replacing
 
@@ -25,7 +25,6 @@ _CSV = {
     "gap": "gap", "stability": "stability", "rules": "rule_ranks", "agreement": "rule_agreement",
 }  # fmt: skip
 
-_FIGURE = re.compile(r"(leaderboard|boxes|pairwise|stability|rules|groups|gap)_.+\.(png|svg)")
 _MOST_FIGURES = 400  # a tenth of a second each
 
 
@@ -51,8 +50,8 @@ def write(
         what the page says first.
     """
     out = Path(out)
-    with _writable(out):
-        _clear(out)
+    with writable(out):
+        clear(out)
         return _write(analysis, out, title, pictures, figures, progress)
 
 
@@ -99,33 +98,6 @@ def _write(
     with replacing(out / "report.html") as part:
         part.write_text(html, "utf-8")
     return said
-
-
-@contextmanager
-def _writable(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        problem, remedy = f"cannot be written ({error.strerror or error})", "choose another --out"
-        raise VesaliusError(problem, file=out, remedy=remedy, code="output") from error
-
-
-def _clear(out: Path) -> None:
-    """Makes the folder, and takes away what an earlier report left there: the page first, so that none stands half.
-
-    Raises:
-        VesaliusError: the folder holds something else than a report.
-    """
-    ours = {"report.html", "report.json", "figures", *(f"{file}.csv" for file in _CSV.values())}
-    out.mkdir(parents=True, exist_ok=True)
-    found = {path.name for path in out.iterdir() if not path.name.startswith(".")}
-    if found - ours and "report.html" not in found and "report.json" not in found:
-        some = ", ".join(sorted(found - ours)[:3])
-        remedy = "name an empty or new folder with --out"
-        raise VesaliusError(f"holds something else than a report ({some})", file=out, remedy=remedy, code="output")
-    drawn = [path for path in (out / "figures").glob("*") if _FIGURE.fullmatch(path.name)]
-    for path in [out / "report.html", *(out / name for name in ours - {"figures", "report.html"}), *drawn]:
-        path.unlink(missing_ok=True)
 
 
 def machine(analysis: Analysis, said: Verdict, notes: list[str], origin: dict[str, Any]) -> dict[str, Any]:

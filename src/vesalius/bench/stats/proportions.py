@@ -99,6 +99,27 @@ def sign_flip(differences: np.ndarray, clusters: np.ndarray, flips: int = 10_000
     return (hits + 1) / (flips + 1)
 
 
+def mean_difference(difference: np.ndarray, clusters: np.ndarray) -> tuple[float, float, float]:
+    """(mean, low, high) of paired differences, normal and cluster-robust: a model against a baseline on its questions.
+
+    >>> [round(x, 3) for x in mean_difference(np.array([0.75, -0.25, 0.75, 0.75]), np.arange(4))]
+    [0.5, 0.01, 0.99]
+    """
+    mean, error = _mean_and_error(difference, clusters)
+    half = _quantile(LEVEL) * error
+    return mean, max(-1.0, mean - half), min(1.0, mean + half)
+
+
+def _mean_and_error(difference: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    n = len(difference)
+    k = int(groups.max()) + 1 if n else 0
+    mean = float(difference.mean()) if n else float("nan")
+    if k < 2:
+        return mean, float("nan")
+    totals = np.bincount(groups, difference - mean, minlength=k)
+    return mean, float(np.sqrt(k / (k - 1) * (totals**2).sum()) / n)
+
+
 def paired(
     first: np.ndarray, second: np.ndarray, clusters: np.ndarray | None = None, seed: int = 0
 ) -> dict[str, float]:
@@ -119,12 +140,7 @@ def paired(
     n = len(difference)
     groups = np.arange(n) if clusters is None else clusters
     k = int(groups.max()) + 1 if n else 0
-    mean = float(difference.mean()) if n else float("nan")
-    if k > 1:
-        totals = np.bincount(groups, difference - mean, minlength=k)
-        error = float(np.sqrt(k / (k - 1) * (totals**2).sum()) / n)
-    else:
-        error = float("nan")
+    mean, error = _mean_and_error(difference, groups)
     binary = np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()
     only_first, only_second = int((difference > 0).sum()), int((difference < 0).sum())
     p = mcnemar(only_first, only_second) if binary and k == n else sign_flip(difference, groups, seed=seed)

@@ -8,7 +8,8 @@
   try { chosen = localStorage.getItem("vesalius-theme"); } catch { /* a file opened from disk may have no storage */ }
 
   const dark = () => (chosen ?? (system.matches ? "dark" : "light")) === "dark";
-  const view = () => form ? [...form.querySelectorAll("select")].map((select) => select.value).join("|") : "";
+  const view = (by) => form ? [...form.querySelectorAll("select")]
+    .filter((select) => !by || by.includes(select.name)).map((select) => select.value).join("|") : "";
 
   // A narrow screen gets shorter labels, and text in cells only where it fits.
   function fitted(spec, width) {
@@ -38,7 +39,11 @@
     const width = element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     element.dataset.width = element.clientWidth;
     const options = { actions: false, renderer: "svg", tooltip: { theme: dark() ? "dark" : "light" } };
-    await vegaEmbed(element, fitted(spec, Math.max(240, Math.floor(width))), options);
+    const drawn = await vegaEmbed(element, fitted(spec, Math.max(240, Math.floor(width))), options);
+    // Whoever listens learns what was clicked on; a chart by itself does nothing with it.
+    drawn.view.addEventListener("click", (_, item) => {
+      if (item?.datum) element.dispatchEvent(new CustomEvent("pick", { bubbles: true, detail: item.datum }));
+    });
   }
 
   // From top to bottom, one after the other; a newer call (another view, theme or width) takes over from an older one.
@@ -69,7 +74,7 @@
       const element = document.querySelector(`[data-slot="${slot}"]`);
       // Keep the height while charts are drawn anew, so that the page does not jump.
       element.style.minHeight = `${element.offsetHeight}px`;
-      element.innerHTML = views[view()] ?? '<p class="quiet">Nothing to show for this choice.</p>';
+      element.innerHTML = views[view(data.by[slot])] ?? '<p class="quiet">Nothing to show for this choice.</p>';
       setTimeout(() => { element.style.minHeight = ""; }, 800);
     }
     charts(true);
