@@ -19,6 +19,8 @@ import pytest
 
 from vesalius import sandbox
 from vesalius.bench.challenge import read_answers, read_challenge, run_challenge
+from vesalius.bench.questions.runs import judge_runs
+from vesalius.bench.questions.store import holds_questions
 from vesalius.errors import VesaliusError
 from vesalius.models import open_model
 from vesalius.records import Message, Part, Question, Sample, write_samples
@@ -323,18 +325,12 @@ def quiz(tmp_path):
 def test_questions_go_through_the_same_door(quiz, team, tmp_path):
     out = tmp_path / "run"
     url = team("always-b", 'grep -q meyer -r /input && exit 9; echo \'{"choice": "B"}\' > /output/answer.json')
-    scored = []
-
-    def score(challenge, answered):
-        scored.extend(answered)
-        table = [("quiz", m, s.question.id, "accuracy", "", float(a.text == s.truth)) for m, s, a in answered]
-        return pl.DataFrame(table, schema=["benchmark", "model", "case", "metric", "target", "value"], orient="row")
-
-    summary = run_challenge(quiz, [url, "chance=random:1", team("broken", "exit 1")], out, score_answers=score)
-    assert [(m, s.question.id, a.id) for m, s, a in scored if s.question.id != a.id] == []
-    assert len(scored) == 12 and summary.table == str(out / "scores.parquet")
+    summary = run_challenge(quiz, [url, "chance=random:1", team("broken", "exit 1")], out)
+    assert summary.table == str(out / "scores.parquet")
     table = pl.read_parquet(out / "scores.parquet")
     assert table.filter(model="always-b")["value"].mean() == 0.5
+    assert set(table.filter(model="broken")["status"]) == {"failed"}
+    assert holds_questions(out) and judge_runs([out]).models("quiz") == ["always-b", "chance", "broken"]
     assert {r["reason"] for r in rows(out) if r["model"] == "broken"} == {"ended with exit code 1"}
     assert {(m, s.question.id): a.text for m, s, a in read_answers(quiz, out)}["always-b", "liver-3"] == "B"
 

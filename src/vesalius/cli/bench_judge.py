@@ -64,7 +64,7 @@ def diff(
                                              show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:  # fmt: skip
-    """Compare two runs: what was asked otherwise, which answers changed, and whether the difference is more than chance.
+    """Compare two runs: what was asked otherwise, which answers changed, and whether that is more than chance.
 
     Example: vesalius bench diff run-monday/ run-friday/ --out changed.csv
     """

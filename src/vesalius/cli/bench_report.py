@@ -78,14 +78,20 @@ def report(
     Of runs of questions: report.html with a browser of single questions, accuracy.csv, pairwise.csv, answers.csv, and
     tables of statuses, metrics, positions, rotations and classes of errors. Answers are scored afresh each time.
 
-    Of scores: report.html, summary.csv, pairwise.csv, ranking.csv, stability.csv, rule_ranks.csv, rule_agreement.csv (and
-    groups.csv, group_means.csv, gap.csv where asked for), report.json, and figures/ as SVG and PNG.
+    Of scores: report.html, summary.csv, pairwise.csv, ranking.csv, stability.csv, rule_ranks.csv, rule_agreement.csv
+    (and groups.csv, group_means.csv, gap.csv where asked for), report.json, and figures/ as SVG and PNG.
 
     Example: vesalius bench report scores.parquet --metadata patients.csv --in-distribution "site=training"
     """
     if out.exists() and not out.is_dir():
         raise VesaliusError("is a file", file=out, remedy="name a folder with --out")
-    runs = [path for path in scores if (path / "run.sqlite").is_file()]
+    from vesalius.bench.questions.store import holds_questions
+
+    runs = [path for path in scores if holds_questions(path)]
+    # A challenge of masks has its Score table in the folder of its run.
+    scores = [
+        path / "scores.parquet" if (path / "run.sqlite").is_file() and path not in runs else path for path in scores
+    ]
     if runs:
         from vesalius.cli.bench_report_questions import report_questions
 

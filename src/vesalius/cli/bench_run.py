@@ -185,4 +185,31 @@ def _dry(benchmarks: list[str], models: list, folder: Path, settings: Any, folde
 
 
 def _challenge(benchmarks: list[str], model: list[str], out: Path, dry_run: bool) -> None:
-    raise VesaliusError("challenges are run alone", remedy="name one challenge.yaml", code="usage")
+    """Programs on hidden cases; see docs/challenge.md."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from vesalius.bench.challenge import read_challenge, run_challenge
+    from vesalius.models import open_model
+
+    if len(benchmarks) > 1:
+        raise VesaliusError("a challenge is run alone", remedy="name one challenge.yaml", code="usage")
+    console = Console(highlight=False, soft_wrap=True)
+    if dry_run:
+        challenge = read_challenge(benchmarks[0])
+        console.print(f"{escape(challenge.name)}: a challenge of {challenge.kind}")
+        for url in model:
+            opened = open_model(url, **challenge.limits.model_dump())
+            console.print(f"{escape(opened.name)}: {escape(opened.check())}")
+        return
+    summary = run_challenge(benchmarks[0], model, out)
+    for name, counts in summary.statuses.items():
+        said = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+        console.print(f"{escape(name)}: {said}")
+    for name, reason in summary.not_run.items():
+        console.print(f"[yellow]{escape(name)}: not run: {escape(reason)}")
+    console.print(f"{escape(summary.name)}: {summary.last_line()}, in {escape(str(out / 'cases.csv'))}")
+    console.print(f"Judge them: vesalius bench report {out}", markup=False)
+    unscored = summary.scores.failed + summary.scores.unscorable if summary.scores else 0
+    if summary.failed or summary.not_run or unscored:
+        raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Predictions as VLMEvalKit keeps them: `MODEL/MODEL_BENCHMARK.xlsx` with `index, question, A, B, …, answer, prediction`.
+"""Predictions as VLMEvalKit keeps them: `MODEL/MODEL_BENCHMARK.xlsx`, columns `index, question, A, …, prediction`.
 
 Knows its columns and where it looks for them. Leaves reading such files to `models/files`.
 """

@@ -3,11 +3,11 @@
     OUT/run.sqlite              what each model answered to each case, or how it failed
     OUT/predictions/MODEL/      its masks, by case
     OUT/cases.csv               model, case, status, exit_code, seconds, memory_mb, reason
-    OUT/scores.parquet          the Score table (masks)
+    OUT/scores.parquet          the Score table; answers to questions are reported with `bench report OUT`
 
 A case is asked once: a failure is a result, and stays one when the same command goes on. It is asked again where the
-program, its limits, the image or the question changed. Leaves limits to the models, metrics to `bench/score`, and what
-answers in words are worth to the function that is given.
+program, its limits, the image or the question changed. Leaves limits to the models, metrics of masks to `bench/score`,
+and what answers in words are worth to `bench/questions`.
 """
 
 import json
@@ -15,7 +15,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ import polars as pl
 from vesalius.bench import score as scoring
 from vesalius.bench.challenge.cases import HiddenCase, find_hidden_cases, structures_of
 from vesalius.bench.challenge.schema import Challenge, read_challenge
+from vesalius.bench.questions.runs import judge_runs
+from vesalius.bench.questions.store import Store
+from vesalius.bench.questions.tables import score_table
 from vesalius.bench.score_case import Case
 from vesalius.errors import VesaliusError
 from vesalius.formats.labels import LabelMap
@@ -32,7 +35,17 @@ from vesalius.formats.masks import Entry
 from vesalius.formats.pairs import Pairing
 from vesalius.models import Model, open_model, parse_url
 from vesalius.records import Answer, Sample, to_chat
-from vesalius.run import Interrupted, Run, Unit, file_stamp, fingerprint, progress, sigterm_as_interrupt
+from vesalius.run import (
+    Interrupted,
+    Run,
+    Unit,
+    file_hash,
+    file_stamp,
+    fingerprint,
+    progress,
+    provenance,
+    sigterm_as_interrupt,
+)  # fmt: skip
 
 CASES_SCHEMA = pl.Schema(
     {
@@ -46,7 +59,6 @@ CASES_SCHEMA = pl.Schema(
     }
 )
 _PATIENCE = 900  # seconds for scoring a mask: a program may have written one that unpacks without end
-ScoreAnswers = Callable[[Challenge, Sequence[tuple[str, Sample, Answer]]], pl.DataFrame]
 
 
 @dataclass
@@ -61,7 +73,7 @@ class ChallengeSummary:
         statuses: model → how many answers of each status.
         not_run: model → why it could not be run at all; it has no rows in the Score table.
         scores: of the masks; None for questions.
-        table: the Score table, None where nobody scored.
+        table: the Score table.
     """
 
     name: str
@@ -95,7 +107,6 @@ def run_challenge(
     out: str | Path,
     *,
     workers: int | None = None,
-    score_answers: ScoreAnswers | None = None,
 ) -> ChallengeSummary:
     """Asks every model every case that is not answered yet, scores, and writes the tables.
 
@@ -104,7 +115,6 @@ def run_challenge(
         models: URLs (`command:team_a/`, `b=container:team-b`), which get the challenge's limits, or open models.
         out: folder of the run; the same folder goes on.
         workers: processes that score masks; one a core by default.
-        score_answers: makes the Score table of a challenge of questions from (model, sample, answer).
 
     Raises:
         VesaliusError: the challenge's file is wrong, a limit cannot be enforced, a program could reach what is hidden,
@@ -130,10 +140,8 @@ def run_challenge(
         if challenge.kind == "masks":
             summary.scores = _score_masks(challenge, cases, answers, out, workers)
             summary.table = summary.scores.table
-        elif score_answers is not None:
-            table = score_answers(challenge, list(_with_samples(cases, answers)))
-            summary.table = str(out / "scores.parquet")
-            scoring.write_table(table, Path(summary.table), {"challenge": challenge.name})
+        else:
+            summary.table = _score_answers(challenge, cases, able, out)
         return summary
     finally:
         for model in opened:
@@ -336,6 +344,28 @@ def _score_masks(
     facts = json.loads(pl.read_parquet_metadata(table)["vesalius"]) | {"challenge": challenge.model_dump(mode="json")}
     scoring.write_table(timed.select(scores.columns), table, facts)
     return summary
+
+
+def _score_answers(challenge: Challenge, cases: list[HiddenCase], models: list[Model], out: Path) -> str:
+    """Makes the run one of questions, too, so that everything that reports those reports this."""
+    assert challenge.questions is not None
+    entry: dict[str, Any] = {
+        "path": str(challenge.questions), "sha256": file_hash(challenge.questions), "layout": "challenge", "tree": [],
+        "cluster": None, "n": len(cases),
+    }  # fmt: skip
+    said: dict[str, Any] = {}
+    keys = []
+    for model in models:
+        identity = model.identity()
+        settings = {"limits": challenge.limits.model_dump(), "reveal": list(challenge.reveal)}
+        said[model.name] = {"url": model.name, "identity": identity, "settings": settings,
+                            "depends": fingerprint(identity), "provenance": provenance()}  # fmt: skip
+        keys += [(model.name, case.sample, f"{model.name}/{case.name}") for case in cases if case.sample]
+    with Store(out) as store:
+        store.adopt(challenge.name, entry, keys, said)
+    table = out / "scores.parquet"
+    scoring.write_table(score_table(judge_runs([out])), table, {"challenge": challenge.name})
+    return str(table)
 
 
 def _label_map(given: dict[str, str]) -> LabelMap | None:

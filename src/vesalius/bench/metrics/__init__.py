@@ -90,6 +90,22 @@ METRICS: dict[str, Metric] = {
     )
 }  # fmt: skip
 
+# Of answers in words, computed in `bench/questions`; BLEU's single questions are smoothed (see `words.caption_scores`).
+OF_ANSWERS: dict[str, Metric] = {
+    m.name: m
+    for m in (
+        _fraction("accuracy", "Accuracy", "Share of questions answered rightly; what cannot be read is wrong."),
+        _fraction("recall", "Recall of options", "Share of the right options that were named, of several choices."),
+        _fraction("token_f1", "Token F1", "F1 of normalised words, as SQuAD's evaluation has it."),
+        _fraction("judge", "Judge", "What a judging model gave: right or wrong, or marks of ten."),
+        _fraction("rouge_l", "ROUGE-L", "F-measure of the longest common subsequence (Lin 2004), by rouge-score."),
+        *(
+            _fraction(f"bleu_{n}", f"BLEU-{n}", f"Words in sequences of 1 to {n}, smoothed by sentence, by sacrebleu.")
+            for n in range(1, 5)
+        ),
+    )
+}
+
 DEFAULT_METRICS = ("dsc", "nsd", "hd95", "volume_difference")
 
 
@@ -98,5 +114,5 @@ def metric(name: str) -> Metric:
 
     One that is not known, from somebody's own table, is taken as a fraction where higher is better.
     """
-    known = METRICS.get(name) or METRICS.get(name.partition(":")[0])
+    known = METRICS.get(name) or METRICS.get(name.partition(":")[0]) or OF_ANSWERS.get(name)
     return known or _fraction(name, name, "Not defined by Vesalius; taken as higher is better, worst 0.")

@@ -124,7 +124,8 @@ TASKS: Mapping[str, Task] = {
     "open": Task(
         lambda row, r: _is(r, "open") and row.answer.strip() != "" and row.correct == 0,
         _open, lambda result: _RIGHT,
-        ((_SIDES.format("on the left side"), _RIGHT, "CORRECT"), (_SIDES.format("the right side"), _RIGHT, "INCORRECT")),
+        ((_SIDES.format("on the left side"), _RIGHT, "CORRECT"),
+         (_SIDES.format("the right side"), _RIGHT, "INCORRECT")),
     ),
     "caption": Task(
         lambda row, r: _is(r, "caption") and bool(row.answer.strip()) and bool(row.expected),

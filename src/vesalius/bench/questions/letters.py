@@ -329,9 +329,9 @@ class _Reader:
             r"\(?([a-z])\)?(?:\s*(?:,|;|/|&|\+|and|or|和|、|，)\s*(?:and\s+)?(?:option\s+)?\(?([a-z])\)?)+", plain
         )
         letters = re.findall(r"(?<![a-z])[a-z](?![a-z])", plain) if listed else []
-        if explicit and self.several and re.fullmatch(rf"[a-{self.last.lower()}]{{2,}}", plain):
-            letters = list(plain)
-        elif self.several and re.fullmatch(rf"[A-{self.last}]{{2,}}", text.strip(" .()[]")):
+        if (explicit and self.several and re.fullmatch(rf"[a-{self.last.lower()}]{{2,}}", plain)) or (
+            self.several and re.fullmatch(rf"[A-{self.last}]{{2,}}", text.strip(" .()[]"))
+        ):
             letters = list(plain)
         if letters:
             if any(letter > self.last.lower() for letter in letters):

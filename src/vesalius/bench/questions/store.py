@@ -6,6 +6,7 @@ memory does not grow with the number of questions. Leaves asking to `runner`, an
 """
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ class Store:
     @property
     def models(self) -> dict[str, Any]:
         """ "benchmark/model" → URL, identity, prompt and settings of what is planned."""
-        return self.fact("asked")
+        return self.fact("models")
 
     def ingest(self, name: str, file: QuestionFile) -> int:
         """Copies a file's questions into the run, unless they are there already; returns how many there are.
@@ -163,7 +164,7 @@ class Store:
         if not same:
             with self.connection:
                 self.connection.execute("DELETE FROM plan WHERE benchmark = ? AND model = ?", (benchmark, model))
-        self.remember("asked", key, settings)
+        self.remember("models", key, settings)
         return same
 
     def plan(self, benchmark: str, model: str) -> Callable[[Ask, str], None]:
@@ -175,6 +176,34 @@ class Store:
             self.connection.execute("INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
         return planned
+
+    def adopt(
+        self, benchmark: str, entry: dict[str, Any], answers: Iterable[tuple[str, Sample, str]], models: dict[str, Any]
+    ):
+        """Takes up answers that stand in this run under keys of their own, as a challenge's do.
+
+        Args:
+            benchmark: its name here.
+            entry: what `benchmarks` says of it.
+            answers: (model, sample, key of the unit).
+            models: model → what `models` says of it.
+        """
+        with self.connection:
+            for table in ("samples", "plan"):
+                self.connection.execute(f"DELETE FROM {table} WHERE benchmark = ?", (benchmark,))
+            numbers: dict[str, int] = {}
+            for model, sample, key in answers:
+                id = sample.question.id
+                if id not in numbers:
+                    row = (benchmark, numbers.setdefault(id, len(numbers)), id, json.dumps(sample.to_json()))
+                    self.connection.execute("INSERT INTO samples VALUES (?, ?, ?, ?)", row)
+                places = json.dumps(list(range(len(sample.question.options))))
+                self.connection.execute(
+                    "INSERT INTO plan VALUES (?, ?, ?, 0, 0, ?, ?)", (benchmark, model, id, places, key)
+                )
+        self.remember("benchmarks", benchmark, entry)
+        for model, said in models.items():
+            self.remember("models", f"{benchmark}/{model}", said)
 
     def results(self, benchmark: str, model: str) -> Iterator[Result]:
         """Everything planned for a model, in the file's order, with the answers that have come."""
@@ -196,3 +225,18 @@ class Store:
         """
         for id, rotation, repeat, payload in self.connection.execute(query, (benchmark, model)):
             yield id, rotation, repeat, Answer.from_json(json.loads(payload))
+
+
+def holds_questions(folder: str | Path) -> bool:
+    """Whether a folder is a run of questions."""
+    path = Path(folder) / "run.sqlite"
+    if not path.is_file():
+        return False
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        found = "SELECT count(*) FROM sqlite_master WHERE name = 'samples'"
+        return bool(connection.execute(found).fetchone()[0])
+    except sqlite3.DatabaseError:
+        return False
+    finally:
+        connection.close()

@@ -16,6 +16,7 @@ import polars as pl
 from vesalius.bench.questions.runs import Judged
 from vesalius.bench.stats.pairwise import ALPHA, holm
 from vesalius.bench.stats.proportions import paired, share
+from vesalius.records import SCORE_SCHEMA
 
 ANSWERS = ("benchmark", "model", "case", "answer", "choice", "expected", "correct", "status")
 MIN_PAIR = 5  # questions that two models must share for a test
@@ -108,7 +109,8 @@ def pairwise(judged: Judged, alpha: float = ALPHA) -> pl.DataFrame:
     kinds: dict[str, Any] = {
         "benchmark": pl.String, "node": pl.String, "better": pl.String, "worse": pl.String, "n": pl.Int64,
         "only_better": pl.Int64, "only_worse": pl.Int64, "difference": pl.Float64, "ci_low": pl.Float64,
-        "ci_high": pl.Float64, "p": pl.Float64, "p_holm": pl.Float64, "significant": pl.Boolean, "detectable": pl.Float64,
+        "ci_high": pl.Float64, "p": pl.Float64, "p_holm": pl.Float64, "significant": pl.Boolean,
+        "detectable": pl.Float64,
     }  # fmt: skip
     return pl.DataFrame(out, schema=kinds).fill_nan(None)
 
@@ -172,7 +174,7 @@ def statuses(judged: Judged) -> pl.DataFrame:
 
 
 def metric_means(judged: Judged) -> pl.DataFrame:
-    """`benchmark, model, node, metric, n, mean, ci_low, ci_high` of what is not right or wrong (F1, recall, BLEU, …)."""
+    """`benchmark, model, node, metric, n, mean, ci_low, ci_high` of F1, recall, BLEU, …"""
     out = []
     for name, benchmark in judged.benchmarks.items():
         mine = judged.metrics.filter((pl.col("benchmark") == name) & (pl.col("rotation") == 0))
@@ -195,14 +197,29 @@ def answers(judged: Judged) -> pl.DataFrame:
 
 
 def score_table(judged: Judged) -> pl.DataFrame:
-    """The same as the one long Score table, so that all that judges segmentation judges this, too."""
+    """The same as the one long Score table, so that all that judges segmentation judges this, too.
+
+    `target` is the question's type; an answer from which nothing could be read scores 0, with its status as reason.
+    """
     first = judged.rows.filter((pl.col("rotation") == 0) & (pl.col("repeat") == 0))
-    correct = first.select("benchmark", "model", "case", pl.lit("accuracy").alias("metric"), pl.col("correct").alias("value"),
-                           pl.col("status").alias("reason"))  # fmt: skip
-    more = judged.metrics.filter((pl.col("rotation") == 0) & (pl.col("repeat") == 0)).select(
-        "benchmark", "model", "case", "metric", "value", pl.lit(None, pl.String).alias("reason")
+    keys = ["benchmark", "model", "case"]
+    types = pl.concat(
+        b.cases.select(pl.lit(name).alias("benchmark"), case="id", target="type")
+        for name, b in judged.benchmarks.items()
     )
-    return pl.concat([correct.drop_nulls("value"), more])
+    facts = first.select(
+        *keys,
+        pl.when(pl.col("status") == "failed").then(pl.lit("failed")).otherwise(pl.lit("ok")).alias("status"),
+        pl.when(pl.col("status") != "answered").then(pl.col("status")).alias("reason"),
+    )
+    values = pl.concat([
+        first.drop_nulls("correct").select(*keys, pl.lit("accuracy").alias("metric"), pl.col("correct").alias("value")),
+        judged.metrics.filter((pl.col("rotation") == 0) & (pl.col("repeat") == 0)).select(*keys, "metric", "value"),
+    ])  # fmt: skip
+    joined = values.join(facts, on=keys).join(types, on=["benchmark", "case"], maintain_order="left")
+    return (
+        joined.with_columns(pl.lit(None, pl.Float64).alias("seconds")).select(SCORE_SCHEMA.names()).cast(SCORE_SCHEMA)
+    )
 
 
 def class_counts(judged: Judged) -> pl.DataFrame:
@@ -210,8 +227,8 @@ def class_counts(judged: Judged) -> pl.DataFrame:
     parts = []
     for name, benchmark in judged.benchmarks.items():
         wrong = scored(judged, name).filter(pl.col("correct") < 1).select("model", "case")
-        classed = wrong.join(judged.classes.filter(pl.col("benchmark") == name).select("model", "case", "class"),
-                             on=["model", "case"], how="left").with_columns(pl.col("class").fill_null("not classed"))  # fmt: skip
+        given = judged.classes.filter(pl.col("benchmark") == name).select("model", "case", "class")
+        classed = wrong.join(given, on=["model", "case"], how="left").fill_null("not classed")
         joined = benchmark.nodes.join(classed, left_on="id", right_on="case")
         counts = joined.group_by("model", "node", "class", maintain_order=True).len("n")
         parts.append(counts.select(pl.lit(name).alias("benchmark"), "model", "node", "class", "n"))

@@ -1,7 +1,7 @@
 """Shares and their differences: Wilson intervals, questions that share an image, paired tests, what could be detected.
 
 Pure functions on arrays. A *cluster* is what several questions share (an image, a slide, a patient): answers within one
-are alike, so that n questions tell less than n. The interval then uses the effective number of questions, as surveys do.
+are alike, so that n questions tell less than n. The interval then uses their effective number, as surveys do.
 """
 
 import numpy as np
@@ -56,7 +56,7 @@ def effective_n(values: np.ndarray, clusters: np.ndarray) -> float:
 
 
 def share(values: np.ndarray, clusters: np.ndarray | None = None) -> tuple[float, float, float]:
-    """(mean, low, high) of scores in 0–1: Wilson's interval, with the effective number where questions share clusters."""
+    """(mean, low, high) of scores in 0–1: Wilson's interval, with the effective number where clusters are given."""
     if not len(values):
         return float("nan"), float("nan"), float("nan")
     n = float(len(values)) if clusters is None else effective_n(values, clusters)
