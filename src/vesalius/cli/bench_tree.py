@@ -57,7 +57,7 @@ def tree(
             frame = where(frame, select)
         wanted = [word.strip() for word in levels.split(",")] if levels else []
         grown = taxonomy.levels(frame, wanted, file.tree)
-        others = [column for column in taxonomy.taxonomy_columns(frame, file.cluster) if column not in grown]
+        others = [column for column in taxonomy.taxonomy_columns(frame, file.cluster) if column not in grown[:1]]
         counts = taxonomy.nodes(frame, grown, others).group_by("node", "depth", maintain_order=True).len("n")
     if as_json:
         typer.echo(json.dumps({"benchmark": name, "levels": grown, "nodes": counts.to_dicts()}, ensure_ascii=False))
@@ -81,7 +81,7 @@ def _show(name: str, layout: str, n: int, total: int, grown: list[str], others: 
             branches[row["node"]] = branches[parent].add(f"{escape(last)} [dim]{row['n']:,}")
     console = Console(highlight=False)
     console.print(root)
-    for column in [*grown[1:], *others]:
+    for column in others:
         values = [row for row in paths if row["depth"] == 1 and row["node"].startswith(f"{column}=")]
         said = ", ".join(
             f"{row['node'].partition('=')[2]} {row['n']:,}" for row in sorted(values, key=lambda r: -r["n"])
