@@ -73,7 +73,12 @@ def levels(frame: pl.DataFrame, asked: Sequence[str] = (), usual: Sequence[str] 
             raise VesaliusError(f"--tree names the unknown column {unknown[0]}", remedy=remedy, code="columns")
         return wanted
     usable = set(taxonomy_columns(frame))
-    return [name for name in (usual or LEVELS) if name in usable] or [n for n in LEVELS if n in usable]
+    chosen: list[str] = []
+    for name in [n for n in usual if n in usable] or [n for n in LEVELS if n in usable]:
+        # GMAI's category and l2-category say again what task and department say.
+        if not any(frame[name].equals(frame[other]) for other in chosen):
+            chosen.append(name)
+    return chosen
 
 
 def nodes(frame: pl.DataFrame, tree: Sequence[str], others: Sequence[str] = ()) -> pl.DataFrame:
