@@ -304,6 +304,11 @@ echo '{{"mask": "mask.nii.gz", "labels": {{"7": "Organ"}}}}' > /output/answer.js
     assert pl.read_parquet(tmp_path / "run/scores.parquet")["value"].to_list() == [1.0] * 3
 
 
+def test_masks_that_were_sent_in_are_judged_beside_programs(challenge, tmp_path):
+    run_challenge(challenge, [f"sent=files:{challenge.parent / 'labels'}"], tmp_path / "run", workers=1)
+    assert pl.read_parquet(tmp_path / "run/scores.parquet")["value"].to_list() == [1.0] * 3
+
+
 @pytest.fixture
 def quiz(tmp_path):
     place = tmp_path / "quiz"

@@ -160,18 +160,21 @@ def _dry(benchmarks: list[str], models: list, folder: Path, settings: Any, folde
             name, file = open_benchmark(given, store.media, folders)
             store.ingest(name, file)
             chosen = ids(store, name, settings)
-            absent, wrong, media = 0, 0, 0
+            absent, broken, wrong, media = 0, 0, 0, 0
             kinds: dict[str, int] = {}
             for sample in store.samples(name, chosen):
                 kinds[sample.question.type] = kinds.get(sample.question.type, 0) + 1
                 paths = [part.path for part in sample.question.media if part.path]
                 media += len(paths)
                 absent += sum(not Path(path).exists() for path in paths)
+                broken += sum(not _opens(part) for part in sample.question.media)
                 wrong += "problem" in sample.metadata
             said = ", ".join(f"{n:,} {kind}" for kind, n in kinds.items())
             console.print(f"{name} ({file.layout}): {len(chosen):,} questions ({said}), {media:,} media")
             if absent and not settings.blind:
                 console.print(f"  {absent:,} media are not there: status no_medium (--media FOLDER, or --blind)")
+            if broken and not settings.blind:
+                console.print(f"  {broken:,} images cannot be opened")
             if wrong:
                 console.print(f"  {wrong:,} questions have a problem, in their metadata")
     for _, opened in models:
@@ -182,6 +185,19 @@ def _dry(benchmarks: list[str], models: list, folder: Path, settings: Any, folde
             console.print(f"{opened.name}: {error}", style="red")
     if problems:
         raise typer.Exit(2)
+
+
+def _opens(part: Any) -> bool:
+    """Whether an image that is there begins like one."""
+    from PIL import Image
+
+    if part.type != "image" or not Path(part.path).is_file():
+        return True
+    try:
+        with Image.open(part.path):
+            return True
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
 
 
 def _challenge(benchmarks: list[str], model: list[str], out: Path, dry_run: bool) -> None:

@@ -198,9 +198,11 @@ def test_too_few_examples_are_said(bench):
 
 def test_a_dry_run_says_what_would_be_asked_and_leaves_nothing(bench, tmp_path):
     (tmp_path / "scan3.png").unlink()
+    (tmp_path / "scan5.png").write_text("no image")
     out = cli("run", bench, "-m", "random:0", "--dry-run", "--out", tmp_path / "none")
     assert "30 questions (30 choice), 30 media" in out
     assert "2 media are not there: status no_medium" in out
+    assert "2 images cannot be opened" in out
     assert "random:0: guesses with seed 0" in out
     assert not (tmp_path / "none").exists()
 

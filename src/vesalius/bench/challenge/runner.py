@@ -230,12 +230,13 @@ def _ask_all(
     with sigterm_as_interrupt(), progress("asking", total) as advance:
         try:
             for model in models:
+                by_case = getattr(model, "by_case", False)  # predictions that were sent in know cases by name
                 by_id = {
-                    case.question.id: (case, unit)
+                    case.name if by_case else case.question.id: (case, unit)
                     for case, unit in zip(cases, units[model.name], strict=True)
                     if unit.key in left[model.name]
                 }
-                for answer in model.answer([case.question for case, _ in by_id.values()]):
+                for answer in model.answer([replace(case.question, id=id) for id, (case, _) in by_id.items()]):
                     case, unit = by_id.pop(answer.id)
                     _record(run, unit, model, case, answer, out)
                     done, failed = done + 1, failed + (answer.status != "answered")
