@@ -1,19 +1,23 @@
 """Which option an answer in words names, by rules; nothing is ever guessed.
 
-Knows how models write: markdown, `\\boxed{}`, thinking, «Option 3», the option's own words, refusals, English and
-Chinese. The last explicit answer counts; what names several options where one is asked for, or none, is not read, and
-says so. Leaves how options were ordered to its callers: places are those in the order asked.
+Knows which mention of an option is the answer. The last explicit one counts (`\\boxed{}`, `<answer>`, «the answer is
+…», «B is correct»); then an answer that is an option and nothing else, or begins with a letter; then the one option
+whose words stand in it undenied; then the one letter in a short answer that can be nothing else. What names several
+options where one is asked for, or none, is not read, and says so. A refusal is one only where nothing explicit stands.
 
-The order of the rules: what stands in `\\boxed{}` or `<answer>`, then statements («the answer is …»), then an answer that
-is a letter and little else, then an option's own words, then the one letter that stands alone in a short answer.
+Leaves what is put around an answer to `wrapping`, what stands for an option to `mentions`, phrases to `cues`, and how
+options were ordered to its callers: places are those in the order asked. Time is linear in an answer's length.
 """
 
 import re
-import unicodedata
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vesalius.models.prompt import LETTERS
+from vesalius.bench.questions import cues
+from vesalius.bench.questions.mentions import Mentions, Named
+from vesalius.bench.questions.wrapping import plain, refuses, unsure, without_thinking
+from vesalius.bench.questions.yes_no import said
 
 
 @dataclass(frozen=True)
@@ -33,52 +37,6 @@ class Reading:
     conflict: bool = False
 
 
-_THINK = re.compile(r"<(think|thinking|thought|reasoning|analysis)>.*?</\1>", re.DOTALL | re.IGNORECASE)
-_OPEN = re.compile(r"<(think|thinking|thought|reasoning|analysis)>", re.IGNORECASE)
-_CLOSE = re.compile(r"</(think|thinking|thought|reasoning|analysis)>", re.IGNORECASE)
-_TAG = re.compile(r"<(answer|final_answer|final|option|choice)>(.*?)(?:</\1>|$)", re.DOTALL | re.IGNORECASE)
-_WRAP = re.compile(r"\\(?:text|textbf|mathbf|mathrm|mathbb|textit|rm|bf)\s*\{([^{}]*)\}")
-_REFUSES = re.compile(
-    r"\b(i(?:['’]m| am) (?:sorry|unable|not able)|i can(?:not|['’]t|not) (?:provide|answer|determine|assist|help|view|see|"
-    r"give|diagnose|make|identify|interpret|tell)|i (?:do not|don['’]t) (?:know|have (?:access|enough|the ability))|"
-    r"as an ai\b|unable to (?:answer|determine|provide|view|see|analy[sz]e|access)|"
-    r"(?:cannot|can['’]t|could not) be (?:determined|answered)|no image (?:is |was |has been )?(?:provided|attached)|"
-    r"consult (?:a|your) (?:doctor|physician|healthcare|medical))"
-    r"|抱歉|对不起|无法(?:回答|确定|判断|查看|提供|看到)|我不能|不能(?:回答|确定|判断)|我不知道",
-    re.IGNORECASE,
-)
-_NOT = re.compile(
-    r"(?:\b(?:not|isn['’]t|never|neither|nor|rather than|instead of|except|excluding|unlike|incorrect(?:ly)?|wrong|"
-    r"rule[sd]? out|eliminate[sd]?|exclude[sd]?)\b|不是|不选|排除|并非)[^.;。；\n]{0,12}$",
-    re.IGNORECASE,
-)
-_WRONG_AFTER = re.compile(
-    r"^[\s)\].:,，、]*(?:(?:is|are|was|were|would be|seems?|can be|could be)\s+(?:also\s+|both\s+)?(?:not\b|in(?:correct|accurate)|"
-    r"wrong|false|unlikely|ruled out|excluded|eliminated|less likely)|isn['’]t|aren['’]t|不正确|不对|错误|是错)",
-    re.IGNORECASE,
-)
-_STATEMENT = re.compile(
-    r"(?:(?:final|correct|right|best|most (?:likely|appropriate|suitable|accurate|probable)|my|the|an)\s+){0,4}"
-    r"(?:answers?|options?|choices?|selections?|responses?)\s*(?:(?:letter|option|number|to this question)\s*)?"
-    r"(?:here\s*)?(?:is|are|was|would be|should be|must be|will be|seems to be|appears to be|=|:|：|->|→)+\s*"
-    r"|\b(?:i(?:['’]d| would| will| shall|['’]ll)?\s+(?:choose|select|pick|go (?:with|for)|opt for|say|answer|vote for)|"
-    r"(?:we|you)\s+(?:should\s+)?(?:choose|select|pick)|choose|select|therefore|thus|hence|so),?\s*(?:is\s+)?:?\s*"
-    r"|(?:(?:最终|正确|最佳)?(?:的)?(?:答案|选项)|应该?选|故选|所以选|因此选|选择|我选|本题选|选)\s*(?:应该是|应为|应该为|就是|是|为|：|:)?\s*",
-    re.IGNORECASE,
-)
-_IS_RIGHT = (
-    r"[\s)\].,*]*(?:\([^()]*\)\s*)?(?:is|are|seems?|would be|appears to be|looks|must be|should be)\s+"
-    r"(?:(?:also|both|all|most likely|probably|clearly|definitely)\s+)?(?:the\s+)?(?:(?:most|best|only)\s+)?"
-    r"(?:correct|right|true|accurate|appropriate|answer|likely|best|consistent)"
-    r"|[\s)\].]*(?:正确|是正确|对)"
-)
-_FILLER = re.compile(
-    r"^(?:[\s\"'“”‘’*_`#>:：\-–—]|(?:clearly|probably|likely|definitely|most likely|therefore|thus|that|the|indeed|simply|just|"
-    r"actually|either|both|option|choice|letter|answer|number|are|is|选项|选择|答案)\b[\s:：]*(?!$)|选项|选择|答案)*",
-    re.IGNORECASE,
-)
-
-
 def read_choice(text: str, options: Sequence[str], *, several: bool = False, cut_off: bool = False) -> Reading:
     """The option (or options) that an answer names.
 
@@ -86,307 +44,244 @@ def read_choice(text: str, options: Sequence[str], *, several: bool = False, cut
         text: the answer as it came.
         options: texts in the order asked.
         several: whether several may be right.
-        cut_off: the model stopped at its token limit; what can be read is read all the same.
+        cut_off: the model stopped at its token limit; what is explicit is read all the same.
 
     Returns:
-        The reading; one place where `several` is false.
+        The reading; at most one place where `several` is false.
 
     >>> read_choice("**Answer: (B)** because of the opacity", ["Normal", "Pneumonia"]).places
     (1,)
     >>> read_choice("It is either A or B.", ["Normal", "Pneumonia"]).status
     'unparsed'
     """
-    if not text.strip():
-        return Reading((), "cut_off" if cut_off else "empty", "nothing was said")
-    words, thinking = _without_thinking(text)
-    if thinking:
-        return Reading((), "cut_off", "thinking never ended")
-    words = _plain(words)
-    if not words.strip():
-        return Reading((), "cut_off" if cut_off else "empty", "nothing but thinking")
-    reader = _Reader(options, several)
-    for rule in (reader.boxed, reader.tagged, reader.stated, reader.bare, reader.own_words, reader.alone):
-        found = rule(words)
+    words, nothing = _words(text, cut_off)
+    if nothing:
+        return nothing
+    reader = _Reader(words, options, several)
+    for rule in (reader.explicit, reader.bare, reader.own_words, reader.alone):
+        weak = rule in (reader.own_words, reader.alone)
+        if weak and cut_off:  # it was still weighing
+            break
+        found = rule()
         if found is None:
             continue
-        weak = rule in (reader.own_words, reader.alone)
-        if weak and _REFUSES.search(words):
+        if weak and refuses(reader.around):
             break
-        if isinstance(found, str):
-            return Reading((), "unparsed", found)
-        return Reading(found, "answered", rule.__name__.replace("_", " "), reader.conflict)
-    if _REFUSES.search(words):
-        return Reading((), "refused", "refuses")
-    return Reading((), "cut_off" if cut_off else "unparsed", "names no option")
+        if found.problem:
+            return Reading((), "unparsed", found.problem)
+        return Reading(found.places, "answered", rule.__name__.replace("_", " "), found.conflict)
+    return _unread(words, cut_off, "names no option")
 
 
-def read_yes_no(text: str, *, cut_off: bool = False) -> Reading:
-    """Yes (place 0) or no (place 1), in English or Chinese.
+def read_yes_no(text: str, question: str = "", *, cut_off: bool = False) -> Reading:
+    """Yes (place 0) or no (place 1); see `yes_no.said`.
+
+    Args:
+        text: the answer as it came.
+        question: what was asked, for answers that assert or deny it without either word.
+        cut_off: the model stopped at its token limit.
 
     >>> read_yes_no("No, there is no pneumothorax.").places
     (1,)
     """
-    if not text.strip():
-        return Reading((), "cut_off" if cut_off else "empty", "nothing was said")
-    words, thinking = _without_thinking(text)
-    if thinking:
-        return Reading((), "cut_off", "thinking never ended")
-    words = _plain(words).strip()
-    for pattern, rule in (
-        (r"\[\[(yes|no)\]\]", "boxed"),
-        (r"(?:final |correct )?answers?\s*(?:is|:|would be|should be)\s*[\"'“(]*(yes|no)\b", "stated"),
-        (r"^[\W_]*(yes|no)\b", "bare"),
-        (r"^[\W_]*(是的?|有|对|存在|不是|没有|否|不存在|无)(?:[\W_]|$)", "bare"),
-        (r"\b(yes|no)[\W_]*$", "last word"),
-    ):
-        found = re.findall(pattern, words, re.IGNORECASE)
-        if found:
-            word = found[-1].lower()
-            return Reading((1 if word in ("no", "不是", "没有", "否", "不存在", "无") else 0,), "answered", rule)
-    said = {word.lower() for word in re.findall(r"\b(yes)\b", words, re.IGNORECASE)}
-    if len(said) == 1 and not re.search(r"\bno\b", words, re.IGNORECASE):
-        return Reading((0,), "answered", "alone")
-    if _REFUSES.search(words):
+    words, nothing = _words(text, cut_off)
+    if nothing:
+        return nothing
+    if found := said(words, question):
+        return Reading((0 if found[0] else 1,), "answered", found[1])
+    return _unread(words, cut_off, "says neither yes nor no")
+
+
+def _words(text: str, cut_off: bool) -> tuple[str, Reading | None]:
+    """An answer's plain words; and the reading of one that has none."""
+    words, endless = without_thinking(text)
+    if endless:
+        return "", Reading((), "cut_off", "thinking never ended")
+    words = plain(words).strip()
+    if words:
+        return words, None
+    why = "nothing but thinking" if text.strip() else "nothing was said"
+    return "", Reading((), "cut_off" if cut_off else "empty", why)
+
+
+def _unread(words: str, cut_off: bool, why: str) -> Reading:
+    if refuses(words) or unsure(words):
         return Reading((), "refused", "refuses")
-    return Reading((), "cut_off" if cut_off else "unparsed", "says neither yes nor no")
+    return Reading((), "cut_off" if cut_off else "unparsed", why)
 
 
-def _without_thinking(text: str) -> tuple[str, bool]:
-    """The text after all thinking, and whether thinking never ended."""
-    text = text.replace("◁think▷", "<think>").replace("◁/think▷", "</think>")
-    text = _THINK.sub(" ", text)
-    if closed := list(_CLOSE.finditer(text)):  # templates open it in the prompt
-        text = text[closed[-1].end() :]
-    if opened := _OPEN.search(text):
-        return text[: opened.start()], not text[: opened.start()].strip()
-    return text, False
-
-
-def _plain(text: str) -> str:
-    """Full-width forms, markdown and LaTeX's wrappers gone; `\\boxed{x}` becomes `[[x]]`."""
-    text = unicodedata.normalize("NFKC", text)
-    for _ in range(3):
-        text = _WRAP.sub(r"\1", text)
-    text = re.sub(r"\\(?:boxed|fbox)\s*\{((?:[^{}]|\{[^{}]*\})*)\}", r"[[\1]]", text)
-    text = re.sub(r"\\boxed\s+(\w)", r"[[\1]]", text)
-    text = re.sub(r"\\[()\[\]]|\$+", " ", text)
-    text = re.sub(r"\*+|(?<!\w)_+|_+(?!\w)|`+|^#+\s*", "", text, flags=re.MULTILINE)
-    return text
-
-
-def _normal(text: str) -> str:
-    """For comparing words: case, punctuation at the ends and blanks do not matter."""
-    text = re.sub(r"\s+", " ", _plain(text)).strip().casefold()
-    return text.strip(" .,;:!?\"'“”‘’()[]{}。，；：！？、")
+def _last(pattern: re.Pattern, text: str) -> Iterator[re.Match]:
+    """Matches from the last one on; of an answer that repeats itself without end, the last thousand."""
+    return reversed(deque(pattern.finditer(text), maxlen=1000))
 
 
 class _Reader:
-    """The rules over one set of options; each gives places, a sentence why it must not be read, or None."""
+    """The rules over one answer; each gives what it found, which may be a problem, or None.
 
-    def __init__(self, options: Sequence[str], several: bool):
-        self.options = [_normal(option) for option in options]
-        self.several = several
-        self.last = LETTERS[len(options) - 1]
-        self.conflict = False
-        self.letter = rf"[A-{self.last}a-{self.last.lower()}]"
-        self.numeric = any(re.fullmatch(r"[\d.,]+%?", option) for option in self.options)
+    Attributes:
+        around: what a weak rule did not read: a refusal there outweighs it.
+    """
 
-    def boxed(self, text: str):
-        found = re.findall(r"\[\[(.*?)\]\]", text, re.DOTALL)
-        return self._whole(found[-1], explicit=True) if found else None
+    def __init__(self, text: str, options: Sequence[str], several: bool):
+        self.text = self.around = text
+        self.raw = options
+        self.mentions = Mentions(text, options, several)
 
-    def tagged(self, text: str):
-        found = _TAG.findall(text)
-        return self._whole(found[-1][1], explicit=True) if found else None
+    def explicit(self) -> Named | None:
+        """The last statement that names options and is not denied."""
+        at, last = self._tagged()
+        stated_at, stated = self._stated()
+        if stated and stated_at >= at:
+            at, last = stated_at, stated
+        rights = [(start, found) for start, found in self._called_right() if start > at]
+        if rights:  # several options called right one after the other are one statement
+            places = [place for _, found in rights for place in found.places]
+            return self.mentions.named(places, conflict=any(found.conflict for _, found in rights))
+        return last
 
-    def stated(self, text: str):
-        """The last statement that names an option and is not denied."""
-        best: tuple[int, tuple[int, ...] | str] | None = None
-        for match in _STATEMENT.finditer(text):
-            if _NOT.search(text[: match.start()]) and not re.search(r"[.\n]\s*$", text[: match.start()]):
-                continue
-            found = self._target(text[match.end() :], strong=":" in match[0] or "：" in match[0] or "=" in match[0])
-            if found is not None:
-                best = (match.start(), found)
-        pattern = rf"(?<![\w'’])\(?(?:option|choice|answer|选项)?\s*\(?({self.letter})\)?(?:{_IS_RIGHT})"
-        for match in re.finditer(pattern, text, re.IGNORECASE):
-            if match[1] == "a" or _NOT.search(text[: match.start()]) or _WRONG_AFTER.search(text[match.end(1) :]):
-                continue
-            if match[1] == "A" and not re.search(
-                r"option|choice|answer|选项|^\W*$|[.\n:]\s*\(?$", text[: match.end(1) - 1][-12:]
-            ):
-                continue
-            if best is None or match.start() > best[0]:
-                best = (match.start(), (LETTERS.index(match[1].upper()),))
-        return best[1] if best else None
-
-    def bare(self, text: str):
-        """The whole answer, its first line or its last line is a letter with its option's words, or without."""
-        lines = [line for line in text.strip().splitlines() if line.strip()]
-        if len(self._listed(lines)) > 1 and not self.several:
-            return None if len(self._listed(lines)) >= len(self.options) else "lists several options"
-        for part in (text, lines[0], lines[-1]):
-            found = self._whole(part)
-            if found is not None:
+    def bare(self) -> Named | None:
+        """The whole answer, its last or its first line is an option and nothing else; or it begins with a letter."""
+        text, mentions = self.text, self.mentions
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        lists = len(mentions.listed) > 1
+        for part in dict.fromkeys((text, lines[-1], lines[0])):
+            if (found := mentions.whole(part)) and not (lists and cues.LINE_OF_LIST.match(part)):
                 return found
-        match = re.match(rf"\s*[(\[]?({self.letter})\s*(?:[)\].:、,，]|[-–—]\s|$)\s*(.*)", lines[0], re.DOTALL)
-        if match and (match[1].isupper() or lines[0].strip()[1:2] in ").:"):
-            return self._checked(match[1], match[2])
-        match = re.match(
-            rf"\s*(?:option|choice|选项)\s*[(\[]?({self.letter}|\d+)\b[)\].:,]*\s*(.*)",
-            lines[0],
-            re.IGNORECASE | re.DOTALL,
-        )
-        if match and not _WRONG_AFTER.search(match[2]):
-            return self._named(match[1], ordinal=True)
+        if lists:
+            some = mentions.several and len(mentions.listed) < len(mentions.options)
+            only = some and all(cues.LINE_OF_LIST.match(line) for line in lines)
+            return mentions.named(sorted(mentions.listed)) if only else None
+        opening = cues.OPENING.match(text)
+        start = opening.end() if opening else 0
+        found = mentions.letters_at(start, marked=start > 0)
+        if not found or cues.WRONG.match(text, found.end) or mentions.words_at(start):
+            return None
+        named = cues.OPTION_BEFORE.search(text[:start][-20:])
+        if named or cues.LETTER_ENDS.match(text, found.end) or mentions.words_at(mentions.after(found.end)):
+            return mentions.checked(found)
         return None
 
-    def own_words(self, text: str):
-        """The one option whose words stand in the answer, not denied, and not inside another option's words."""
-        words = _normal(text)
-        spans = []
-        for place, option in enumerate(self.options):
-            if not option or (len(option) < 2 and not option.isdigit()):
+    def own_words(self) -> Named | None:
+        """The one option whose words stand in the answer and are not denied."""
+        text = self.mentions.unlisted()
+        clauses = [match.start() for match in cues.CLAUSE.finditer(text)]
+        named: set[int] = set()
+        denied: set[int] = set()
+        around, end, passed = [], 0, 0
+        for at, found in self.mentions.words_in(text):
+            while passed < len(clauses) and clauses[passed] < at:
+                passed += 1
+            begin = max(clauses[passed - 1] if passed else 0, at - 120)
+            no = cues.DENIES.search(text, begin, at) or cues.WRONG.match(text, found.end)
+            (denied if no else named).update(found.places)
+            around.append(text[end:at])
+            end = found.end
+        self.around = " ".join([*around, text[end:]])
+        if not named and self.mentions.verdicts and (answer := said(text)):
+            named.update(self.mentions.places_of.get("yes" if answer[0] else "no", ()))
+        named -= denied
+        return self.mentions.named(sorted(named)) if named else None
+
+    def alone(self) -> Named | None:
+        """A capital letter in a short answer that can be nothing but an option."""
+        self.around = self.text
+        if len(self.text) > 300 or len(self.text.split()) > 25 or len(self.mentions.listed) > 1:
+            return None
+        named: list[int] = []
+        for at, found in self.mentions.letters():
+            before = cues.CLAUSE.split(self.text[:at])[-1]
+            if cues.DENIES.search(before) or cues.WRONG.match(self.text, found.end):
                 continue
-            for match in re.finditer(rf"(?<!\w){re.escape(option)}(?!\w)", words):
-                denied = _NOT.search(words[: match.start()]) or _WRONG_AFTER.search(words[match.end() :])
-                spans.append((match.start(), match.end(), place, bool(denied)))
-        kept = {
-            place
-            for start, end, place, denied in spans
-            if not denied and not any(s <= start and end <= e and (e - s) > (end - start) for s, e, _, _ in spans)
-        }
-        return self._one(kept, "its words fit several options") if kept else None
+            if cues.MEANT.search(before) or cues.LETTER_CLOSES.match(self.text, found.end):
+                named += found.places
+        return self.mentions.named(named) if named else None
 
-    def alone(self, text: str):
-        """A capital letter that stands alone in a short answer; «A» and «I» are words, too."""
-        if len(text.split()) > 25:
+    # Statements.
+
+    def _tagged(self) -> tuple[int, Named | None]:
+        """The last `\\boxed{}` or `<answer>` that names options, and where it stands."""
+        for match in _last(cues.TAG, self.text):
+            content = (match["box"] if match["box"] is not None else match["tag"]).strip()
+            if not content:
+                continue
+            inner = _Reader(content, self.raw, self.mentions.several)
+            if found := inner.mentions.whole(content) or inner._target(0, strong=True):
+                return match.start(), found
+        return -1, None
+
+    def _stated(self) -> tuple[int, Named | None]:
+        """The last «the answer is …» that names options and is not denied, and where it stands."""
+        for match in _last(cues.CUE, self.text):
+            if cues.DENIES_CUE.search(self.text[max(0, match.start() - 40) : match.start()]):
+                continue
+            strong = match[0].rstrip()[-1:] in ":=→" or bool(match["cjk"] or match["key"])
+            noun = match["noun"] or match["key"] or ""
+            if found := self._target(match.end(), strong=strong, weak=bool(match["so"]), noun=noun):
+                return match.start(), found
+        return -1, None
+
+    def _called_right(self) -> Iterator[tuple[int, Named]]:
+        """Options that are called right, and where: «B is correct», «pneumonia is the best answer»."""
+        text, mentions = self.text, self.mentions
+        for at, found in mentions.letters():
+            words = mentions.words_at(mentions.after(found.end))
+            end = words.end if words else found.end
+            bracket = cues.BRACKET.match(text, end)
+            if not cues.CORRECT.match(text, bracket.end() if bracket else end) or cues.WRONG.match(text, end):
+                continue
+            if not cues.DENIES_LETTER.search(text[max(0, at - 30) : at]):
+                yield at, found
+        for at, found in mentions.words_in(text):
+            if cues.RIGHT_ANSWER.match(text, found.end) and not cues.DENIES.search(text, max(0, at - 20), at):
+                yield at, found
+
+    def _target(self, start: int, *, strong: bool, weak: bool = False, noun: str = "") -> Named | None:
+        """What follows «the answer is»: an option's own words, a letter, letters, «option 3», «the second option».
+
+        Args:
+            start: where it begins.
+            strong: after a colon or the like: a lower-case letter is one, too.
+            weak: after «therefore» or the like: only a letter at the end of its clause.
+            noun: what was said to be it.
+        """
+        text, mentions = self.text, self.mentions
+        at = cues.FILLER.match(text, start, start + 120).end()  # type: ignore[union-attr]
+        if cues.NO_ANSWER.match(text, at):
             return None
-        found = set()
-        for match in re.finditer(rf"(?<![\w'’&/-])([A-{self.last}])(?![\w'’&/-])", text):
-            article = match[1] in "AI" and re.match(r"\s+(?!(?:or|and|is|vs)\b)[a-z]", text[match.end() :])
-            if not article and not _NOT.search(text[: match.start()]) and not _WRONG_AFTER.search(text[match.end() :]):
-                found.add(LETTERS.index(match[1]))
-        return self._one(found, "several letters") if found else None
-
-    def _one(self, places: set[int], why: str):
-        if len(places) == 1 or (self.several and places):
-            return tuple(sorted(places))
-        return why
-
-    def _listed(self, lines: Sequence[str]) -> set[str]:
-        """Letters that begin lines: an answer that repeats the options names none by that."""
-        found = (re.match(rf"\s*[-•]?\s*[(\[]?([A-{self.last}])\s*[)\].:、]\s*\S", line) for line in lines)
-        return {match[1] for match in found if match}
-
-    def _named(self, word: str, ordinal: bool = False):
-        """A letter, or a number where options are counted."""
-        if word.isdigit():
-            if self.numeric:
-                return "a number that may be a place or an option"
-            place = int(word) - 1
-            return (place,) if 0 <= place < len(self.options) else f"there is no option {word}"
-        place = LETTERS.find(word.upper())
-        return (place,) if 0 <= place < len(self.options) else f"there is no option {word}"
-
-    def _checked(self, letter: str, rest: str):
-        """A letter and the words after it; another option's own words there are a conflict."""
-        place = LETTERS.index(letter.upper())
-        words = _normal(rest)
-        others = [i for i, option in enumerate(self.options) if option and words.startswith(option) and i != place]
-        if others and not words.startswith(self.options[place]):
-            self.conflict = True
-        if _WRONG_AFTER.search(rest):
-            return None
-        return (place,)
-
-    def _whole(self, text: str, explicit: bool = False):
-        """A text that is nothing but an answer: a letter, letters, «option 3», an option's own words."""
-        words = _normal(text)
-        if not words:
-            return None
-        same = [place for place, option in enumerate(self.options) if option == words]
-        if len(same) == 1 and (len(words) > 1 or words.isdigit()):
-            return (same[0],)
-        if len(same) > 1 and len(words) > 1:
-            return "its words fit several options"
-        plain = re.sub(
-            r"^(?:the\s+)?(?:(?:correct|right|final|best)\s+)?(?:options?|choices?|answers?|letters?|选项?|答案)\s*(?:is|are|:|是|为)?\s*",
-            "",
-            words,
-        )
-        if re.fullmatch(r"[a-z]", plain) and (plain <= self.last.lower()):
-            if plain == "a" and re.search(r"(?<!\w)a$", text.strip()) and len(words) > 1 and "option" not in words:
+        if either := cues.EITHER.match(text, at):
+            at = either.end()
+        if ordinal := cues.ORDINAL.match(text, at):
+            place = cues.ORDINALS[(ordinal[1] or ordinal[2]).lower()]
+            return mentions.named([place]) if place < len(mentions.options) else None
+        counted = cues.OPTION_BEFORE.search(f"{noun} {text[start:at]}")
+        number = cues.NUMBER.match(text, at)
+        words = mentions.words_at(at)
+        if words and not weak and not (counted and number):
+            return None if cues.WRONG.match(text, words.end) else self._and_more(words)
+        bracketed = text[max(0, at - 1) : at] in ("(", "[", '"', "'", "{", "【", "「")
+        if found := mentions.letters_at(at, marked=strong or bracketed or bool(counted)):
+            if weak and not bracketed and not cues.CLAUSE_ENDS.match(text, found.end):
                 return None
-            return self._named(plain)
-        if re.fullmatch(r"[a-z]", plain):
-            return f"there is no option {plain.upper()}"
-        if re.fullmatch(r"\d{1,2}", plain):
-            if not self.numeric and (explicit or plain != words or text.strip().rstrip(".)").isdigit()):
-                return self._named(plain)
-            return None if not self.numeric else "a number that may be a place or an option"
-        listed = re.fullmatch(
-            r"\(?([a-z])\)?(?:\s*(?:,|;|/|&|\+|and|or|和|、|，)\s*(?:and\s+)?(?:option\s+)?\(?([a-z])\)?)+", plain
-        )
-        letters = re.findall(r"(?<![a-z])[a-z](?![a-z])", plain) if listed else []
-        if (explicit and self.several and re.fullmatch(rf"[a-{self.last.lower()}]{{2,}}", plain)) or (
-            self.several and re.fullmatch(rf"[A-{self.last}]{{2,}}", text.strip(" .()[]"))
-        ):
-            letters = list(plain)
-        if letters:
-            if any(letter > self.last.lower() for letter in letters):
-                return "names what is no option"
-            return self._one({LETTERS.index(letter.upper()) for letter in letters}, "several letters")
-        match = re.match(rf"\s*[(\[]?({self.letter})\s*[)\].:、]\s*(.+)$", text.strip(), re.DOTALL)
-        if match and (match[1].isupper() or explicit) and _normal(match[2]) in self.options:
-            return self._checked(match[1], match[2])
-        return None
-
-    def _target(self, text: str, strong: bool):
-        """What follows «the answer is»: a letter, letters, «option 3», or an option's own words."""
-        text = text[:400]
-        rest = text[_FILLER.match(text).end() :]  # type: ignore[union-attr]
-        if re.match(r"(?:not|neither|none|unknown|unclear|uncertain|不)\b", rest, re.IGNORECASE):
+            return None if cues.WRONG.match(text, found.end) else mentions.checked(found)
+        if weak:
             return None
-        line = re.split(r"\n", rest, maxsplit=1)[0]
-        clause = re.split(
-            r"(?<=[^A-Z\s(])[.;。；](?:\s|$)|\n|\bbecause\b|\bsince\b|，因为|,\s*(?:as|because|since|which|not|but)\b",
-            rest,
-            maxsplit=1,
-        )[0]
-        whole = self._whole(clause, explicit=True)
-        if whole is not None:
-            return whole
-        several = re.match(
-            rf"[(\[]?({self.letter})[)\]]?(?:\s*(?:,|/|&|\+|and|or|和|或|、)\s*(?:and\s+|or\s+)?(?:option\s+)?[(\[]?({self.letter})[)\]]?(?![\w'’]))+",
-            line,
-        )
-        if several and several[0] != several[0].lower():
-            found = {LETTERS.index(x) for x in re.findall(rf"(?<![\w'’])[A-{self.last}](?![\w'’])", several[0])}
-            if len(found) > 1:
-                return self._one(found, "several letters")
-        match = re.match(rf"[(\[]*({self.letter})(?![\w'’])\s*[)\]]*\s*[.:、,，)-]*\s*(.*)", line, re.DOTALL)
-        if match and self._is_letter(match, line, strong):
-            return self._checked(match[1], match[2])
-        match = re.match(r"(\d{1,2})(?![\w.%])", line)
-        if match and re.search(r"(?:option|choice|answer|选项|答案)\W*$", text[: len(text) - len(rest)], re.IGNORECASE):
-            return self._named(match[1], ordinal=True)
-        words = _normal(clause)
-        starts = [
-            place
-            for place, option in enumerate(self.options)
-            if option and re.match(rf"{re.escape(option)}(?!\w)", words)
-        ]
-        if starts:
-            longest = max(len(self.options[place]) for place in starts)
-            return self._one({p for p in starts if len(self.options[p]) == longest}, "its words fit several options")
-        return None
+        if self._small(at, strong, bracketed) and (found := mentions.letters_at(at, marked=True, lower=True)):
+            return mentions.checked(found)
+        return mentions.number(number[1]) if number and (counted or strong or "answer" in noun.lower()) else None
 
-    def _is_letter(self, match: re.Match, line: str, strong: bool) -> bool:
-        """Whether a letter after a statement is meant as one: «a» before a word is an article."""
-        letter, after = match[1], line[match.end(1) : match.end(1) + 1]
-        if letter.isupper():
-            return not (
-                letter in "AI" and re.match(r"\s+[a-z]", line[match.end(1) :]) and line[:1] != "(" and not strong
-            )
-        return (line[:1] in "([" or after in ").:") or (strong and (after in "" or after in ",;\n"))
+    def _and_more(self, found: Named) -> Named:
+        """An option's words, with those of others that are listed after it."""
+        separator = cues.SEPARATOR.match(self.text, found.end)
+        other = self.mentions.words_at(separator.end()) if separator else None
+        return self.mentions.named([*found.places, *other.places], other.end) if other else found
+
+    def _small(self, at: int, strong: bool, bracketed: bool) -> bool:
+        """Whether a lower-case letter stands there that is meant as one; «a» may be an article."""
+        found = re.compile(r"([a-z])(?!['’]?\w|[-&]\w)").match(self.text, at)
+        if not found:
+            return False
+        after = self.text[found.end() : found.end() + 1]
+        if bracketed or after in tuple(").:") or (strong and after in tuple(",;\n")):
+            return True
+        ends = cues.TEXT_ENDS.match(self.text, found.end())
+        return ends is not None and (found[1] != "a" or strong)

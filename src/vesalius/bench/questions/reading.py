@@ -86,7 +86,8 @@ def _choice(row: Row, result: Result, sample: Sample, answer: Answer) -> Row:
 
 
 def _yes_no(row: Row, result: Result, sample: Sample, answer: Answer) -> Row:
-    found = read_yes_no(answer.text, cut_off=answer.status == "cut_off")
+    asked = "".join(part.text or "" for part in sample.question.messages[-1].parts)
+    found = read_yes_no(answer.text, asked, cut_off=answer.status == "cut_off")
     choice = ("yes", "no")[found.places[0]] if found.places else ""
     truth = row.expected.strip().lower().rstrip(".")
     correct = float(choice == truth) if truth else None
