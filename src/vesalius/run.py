@@ -62,14 +62,18 @@ class Interrupted(VesaliusError):
 
 
 class Run:
-    """The state of one run: open it, ask what is left, record what came.
+    """The state of one run: open it, ask what is left, record what came; or, `read_only`, look at another's.
 
     Raises:
         VesaliusError: the file is no run of ours, or another process on this machine is writing it.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, *, read_only: bool = False):
         self.path = Path(path)
+        self.read_only = read_only
+        if read_only:  # beside a driver that is at work: what is committed can be read
+            self.connection = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.connection = sqlite3.connect(self.path, timeout=30)
@@ -89,7 +93,8 @@ class Run:
 
     def close(self) -> None:
         """Give the run back."""
-        self.set_fact("driver", None)
+        if not self.read_only:
+            self.set_fact("driver", None)
         self.connection.close()
 
     def __enter__(self) -> "Run":

@@ -99,7 +99,7 @@ def export(
     from vesalius.bench.questions.store import Store
     from vesalius.formats.vlmevalkit import write_predictions
 
-    with Store(run) as store:
+    with Store(run, read_only=True) as store:
         for key in store.models:
             benchmark, _, model = key.partition("/")
             path = write_predictions(out, model, benchmark, (

@@ -100,7 +100,7 @@ def report(
         if wrong := next((name for name, value in foreign.items() if value), None):
             remedy = "report runs of questions alone; their questions' metadata are in them (--select, --tree)"
             raise VesaliusError(f"{wrong} does not go with runs", file=runs[0], remedy=remedy, code="usage")
-        report_questions(runs, out, select, tree, cluster, classes, title, as_json)
+        report_questions(runs, out, select, tree, cluster, classes, title, as_json, figures)
         return
     from vesalius.bench.report import Settings, analyse, write
     from vesalius.bench.report.worst import Pictures

@@ -9,12 +9,13 @@ import typer
 
 def report_questions(
     runs: list[Path], out: Path, select: str | None, tree: str | None, cluster: str | None, classes: Path | None,
-    title: str, as_json: bool,
+    title: str, as_json: bool, figures: bool = True,
 ) -> None:  # fmt: skip
     """Scores the runs' answers afresh, writes the report, and says the main thing."""
     from rich.console import Console
 
-    from vesalius.bench.questions.files import compute, read_classes, write_tables
+    from vesalius.bench.questions.files import compute, read_classes
+    from vesalius.bench.questions.page import write
     from vesalius.bench.questions.runs import judge_runs
 
     levels = [word.strip() for word in tree.split(",")] if tree else []
@@ -23,15 +24,22 @@ def report_questions(
     with console.status("reading answers") as status:
         judged = judge_runs(runs, select=select, tree=levels, cluster=cluster, classes_by_hand=by_hand)
         frames = compute(judged, lambda step: status.update(f"computing {step}"))
-        status.update("writing")
-        write_tables(judged, frames, out)
+        said = write(judged, frames, out, title, figures, lambda step: status.update(f"writing {step}"))
     for note in judged.notes:
         console.print(f"• {note}")
     if as_json:
         rows = frames["accuracy"].filter(frames["accuracy"]["node"] == "all").to_dicts()
-        typer.echo(json.dumps({"report": str(out), "accuracy": rows, "notes": judged.notes}, ensure_ascii=False))
+        verdicts = {name: vars(verdict) for name, verdict in said.items()}
+        typer.echo(
+            json.dumps(
+                {"report": str(out / "report.html"), "verdicts": verdicts, "accuracy": rows, "notes": judged.notes},
+                ensure_ascii=False,
+            )
+        )
         return
     _show(frames, out)
+    for name, verdict in said.items():
+        console.print(f"{name}: {verdict.headline}")
 
 
 def _show(frames: dict[str, Any], out: Path) -> None:
@@ -56,4 +64,4 @@ def _show(frames: dict[str, Any], out: Path) -> None:
             if first[name] is not None:
                 table.add_row(f"[dim]{what}", f"[dim]{first[name]:.1%}")
         console.print(table)
-    console.print(f"Report: {out}", markup=False, soft_wrap=True)
+    console.print(f"Report: {out / 'report.html'}", markup=False, soft_wrap=True)

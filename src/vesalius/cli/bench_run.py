@@ -106,12 +106,14 @@ def _run(benchmarks: list[str], models: list, out: Path, settings: Any, folders:
                 raise VesaliusError(f"two benchmarks are called {name}", file=given, remedy=remedy, code="usage")
             store.ingest(name, file)
             names.append(name)
-        for name in names:
-            for url, opened in models:
+        for url, opened in models:  # one after the other, so that only one is in memory
+            for name in names:
+                if store.asked_otherwise(name, opened, settings.depends()):
+                    said = "asked under other settings before: those answers stay in the run, but are not reported"
+                    typer.secho(f"{name} · {opened.name}: {said}", fg="yellow", err=True)
                 account = run(store, name, opened, url, settings)
                 lost += account.failed
                 rows.append({"benchmark": name, "model": opened.name, **vars(account)})
-        for _, opened in models:
             opened.close()
     if as_json:
         typer.echo(json.dumps({"run": str(out), "accounts": rows}, ensure_ascii=False))

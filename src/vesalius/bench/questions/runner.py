@@ -5,7 +5,7 @@ answers mean to `reading`.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from vesalius.models import Model
 from vesalius.models.asking import Account, Ask, ask
 from vesalius.models.prompt import Prompt, order, render
 from vesalius.records import Question, Sample
-from vesalius.run import fingerprint, provenance
+from vesalius.run import provenance
 from vesalius.select import expression
 
 LIBRARIES = ("aiohttp", "torch", "transformers", "pillow")
@@ -104,12 +104,8 @@ def run(store: Store, benchmark: str, model: Model, url: str, settings: Settings
     """
     chosen = ids(store, benchmark, settings)
     shots = _shots(store, benchmark, settings)
-    depends = fingerprint(model.identity(), settings.depends())
-    record = {
-        "url": url, "identity": model.identity(), "settings": asdict(settings), "depends": depends,
-        "provenance": provenance(_installed(LIBRARIES)),
-    }  # fmt: skip
-    store.begin(benchmark, model.name, record)
+    record = {"url": url, "settings": asdict(settings), "provenance": provenance(_installed(LIBRARIES))}
+    store.begin(benchmark, model, settings.depends(), record)
     total = Account()
     for rotation, repeat in _rounds(store, benchmark, chosen, settings):
         label = f"{benchmark} · {model.name if len(model.name) <= 40 else model.name[:39] + '…'}"
@@ -143,6 +139,12 @@ def _asks(
         asked = render(question, settings.prompt, places, examples)
         note = (question.id, rotation, places)
         yield Ask(f"{key}/{question.id}/{rotation}.{repeat}", asked, repeat, note)
+
+
+def asked_as(store: Store, benchmark: str, settings: Settings) -> Callable[[Sample], Question]:
+    """What makes of a sample the question as a model was asked it first: the exact prompt, for reports."""
+    shots = _shots(store, benchmark, settings)
+    return lambda sample: next(_asks("", iter([sample]), shots, settings, 0, 0)).question
 
 
 def without_media(question: Question) -> Question:

@@ -108,7 +108,7 @@ def judge_runs(
     seen: set[tuple[str, str]] = set()
     digests: dict[str, str] = {}
     for folder in folders:
-        with Store(folder) as store:
+        with Store(folder, read_only=True) as store:
             for name, entry in store.benchmarks.items():
                 if digests.setdefault(name, entry["sha256"]) != entry["sha256"]:
                     remedy = "report them apart"

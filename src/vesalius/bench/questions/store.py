@@ -16,9 +16,10 @@ import polars as pl
 
 from vesalius.errors import VesaliusError
 from vesalius.formats.questions import QuestionFile
+from vesalius.models import Model
 from vesalius.models.asking import Ask
 from vesalius.records import Answer, Sample
-from vesalius.run import Run, file_hash
+from vesalius.run import Run, file_hash, fingerprint
 from vesalius.taxonomy import with_aliases
 
 _TABLES = """
@@ -53,13 +54,13 @@ class Result:
 
 
 class Store:
-    """An open run.
+    """An open run; `read_only` while another process may be asking.
 
     Raises:
         VesaliusError: the folder holds something else, or another process is writing to it.
     """
 
-    def __init__(self, folder: str | Path, *, create: bool = False):
+    def __init__(self, folder: str | Path, *, create: bool = False, read_only: bool = False):
         self.folder = Path(folder)
         path = self.folder / "run.sqlite"
         if not create and not path.is_file():
@@ -68,9 +69,10 @@ class Store:
         if create and self.folder.is_dir() and any(self.folder.iterdir()) and not path.exists():
             remedy = "choose another --out, or an empty folder"
             raise VesaliusError("holds something else than a run", file=folder, remedy=remedy, code="output")
-        self.run = Run(path)
+        self.run = Run(path, read_only=read_only)
         self.connection = self.run.connection
-        self.connection.executescript(_TABLES)
+        if not read_only:
+            self.connection.executescript(_TABLES)
 
     def __enter__(self) -> "Store":
         return self
@@ -152,20 +154,28 @@ class Store:
             found = dict(self.connection.execute(query, (name, *chunk)).fetchall())
             yield from (Sample.from_json(json.loads(found[id])) for id in chunk)
 
-    def begin(self, benchmark: str, model: str, settings: dict[str, Any]) -> bool:
-        """Starts or resumes asking a model; False where other settings were planned before, whose plan is dropped.
+    def asked_otherwise(self, benchmark: str, model: Model, settings: dict[str, Any]) -> bool:
+        """Whether answers under other settings are planned for a model of that name."""
+        before = self.models.get(f"{benchmark}/{model.name}")
+        return before is not None and before["depends"] != fingerprint(model.identity(), settings)
+
+    def begin(self, benchmark: str, model: Model, settings: dict[str, Any], record: dict[str, Any]) -> None:
+        """Starts or resumes asking a model; a plan under other settings is dropped.
 
         Answers under the former settings stay in the run, and are found again when the settings come back; but a table
         never mixes them.
+
+        Args:
+            benchmark, model: who is asked what.
+            settings: what answers depend on besides the model.
+            record: what is to be remembered of the asking.
         """
-        key = f"{benchmark}/{model}"
-        before = self.models.get(key)
-        same = before is None or before["depends"] == settings["depends"]
-        if not same:
+        if self.asked_otherwise(benchmark, model, settings):
             with self.connection:
-                self.connection.execute("DELETE FROM plan WHERE benchmark = ? AND model = ?", (benchmark, model))
-        self.remember("models", key, settings)
-        return same
+                self.connection.execute("DELETE FROM plan WHERE benchmark = ? AND model = ?", (benchmark, model.name))
+        identity = model.identity()
+        said = {"identity": identity, "depends": fingerprint(identity, settings), **record}
+        self.remember("models", f"{benchmark}/{model.name}", said)
 
     def plan(self, benchmark: str, model: str) -> Callable[[Ask, str], None]:
         """For `asking.ask`: notes under which key each answer lies; `Ask.note` is (id, rotation, places)."""

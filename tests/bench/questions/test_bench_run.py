@@ -319,3 +319,19 @@ def test_memory_does_not_grow_with_the_number_of_questions(tmp_path):
 
     few, many = peak(200), peak(4000)
     assert many - few < 12  # MB; held in memory, so many questions are 30
+
+
+def test_a_run_can_be_looked_at_while_it_is_written(bench):
+    with Store(bench.parent / "run", create=True) as store:
+        store.ingest("set", open_questions(bench, store.media))
+        run(store, "set", Recording(), "m", Settings(limit=3))
+        with Store(bench.parent / "run", read_only=True) as seen:
+            assert len(list(seen.results("set", "m"))) == 3
+        with Store(bench.parent / "run", read_only=True) as seen, pytest.raises(Exception, match="readonly"):
+            seen.run.set_fact("x", 1)
+
+
+def test_a_change_of_settings_is_said(bench, tmp_path):
+    cli("run", bench, "-m", "m=random:0", "-o", tmp_path / "run")
+    assert "asked under other settings before" in cli("run", bench, "-m", "m=random:1", "-o", tmp_path / "run")
+    assert "asked under other settings" not in cli("run", bench, "-m", "m=random:1", "-o", tmp_path / "run")
