@@ -184,19 +184,16 @@ def main() -> None:
     print(counts(list(zip(mine, other, strict=True))))
     good = [(right(a, r["expected"]), right(b, r["expected"])) for r, a, b in zip(rows, mine, other, strict=True)]
     guessed = sum(len(b) == 1 and len(r["expected"]) != 1 for r, b in zip(rows, other, strict=True))
-    wrong = sum(
-        len(b) == 1 and len(r["expected"]) == 1 and b != r["expected"] for r, b in zip(rows, other, strict=True)
-    )
+    wrong = sum(kind(r["expected"], b) == "differ" for r, b in zip(rows, other, strict=True))
     unread = sum(len(b) != 1 and len(r["expected"]) == 1 for r, b in zip(rows, other, strict=True))
-    print(
-        f"\nAs decided by hand: ours {sum(a for a, _ in good)}, theirs {sum(b for _, b in good)} of {len(rows)}. Theirs reads"
-    )
-    print(
-        f"an option where none is named {guessed} times, another option {wrong} times, and leaves {unread} to a judge.\n"
-    )
+    print(f"\nAs decided by hand: ours {sum(a for a, _ in good)}, theirs {sum(b for _, b in good)} of {len(rows)}.")
+    print(f"Theirs reads an option where none is named {guessed} times, another option {wrong} times,")
+    print(f"and leaves {unread} to a judge.\n")
     if arguments.out:
-        head = "# Options read from answers, case by case\n\nWritten by `letters.py`: where VLMEvalKit's rules and ours differ.\n"
-        head += "«By hand» is what stands in tests/bench/questions/letters.tsv.\n"
+        head = (
+            "# Options read from answers, case by case\n\nWritten by `letters.py`: where VLMEvalKit's rules and ours "
+        )
+        head += "differ.\n«By hand» is what stands in tests/bench/questions/letters.tsv.\n"
         arguments.out.write_text(f"{head}\n{case_by_case(rows, mine, other)}\n")
 
     for run in arguments.run:
