@@ -192,7 +192,8 @@ class _Session:
             self.advance(self.account.failed, by=0, kept=len(units) - len(left))
             for unit in left:
                 question = unit.arguments[0].question
-                absent = next((p.path for p in question.media if p.path and not Path(p.path).exists()), None)
+                media = () if getattr(self.model, "sent_in", False) else question.media
+                absent = next((part.path for part in media if part.path and not Path(part.path).exists()), None)
                 if absent is not None:
                     answer = Answer(question.id, status="no_medium", reason=f"{absent} is not there", attempts=0)
                     self.run.put(unit, answer.to_json(), 0.0)

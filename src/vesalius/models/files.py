@@ -36,7 +36,7 @@ class Files:
     """See the module."""
 
     media = frozenset(MEDIA)
-    by_case = True  # a file names cases as their owner does, not by a challenge's opaque numbers
+    sent_in = True
 
     def __init__(self, path: Path, name: str, options: Options):
         self.path = path

@@ -56,6 +56,9 @@ class Model(Protocol):
     Attributes:
         name: how tables call it.
         media: the kinds of parts it takes besides text.
+
+    A model whose answers exist already may have `sent_in = True`: nobody needs the media, and its cases have their
+    owner's names.
     """
 
     name: str

@@ -335,3 +335,14 @@ def test_a_change_of_settings_is_said(bench, tmp_path):
     cli("run", bench, "-m", "m=random:0", "-o", tmp_path / "run")
     assert "asked under other settings before" in cli("run", bench, "-m", "m=random:1", "-o", tmp_path / "run")
     assert "asked under other settings" not in cli("run", bench, "-m", "m=random:1", "-o", tmp_path / "run")
+
+
+def test_predictions_that_were_sent_in_need_no_media(bench, tmp_path):
+    for image in tmp_path.glob("*.png"):
+        image.unlink()
+    (tmp_path / "sent.csv").write_text("case,answer\n" + "".join(f"q{i},A\n" for i in range(30)))
+    cli("run", bench, "-m", f"sent=files:{tmp_path / 'sent.csv'}", "-m", "asked=random:0", "-o", tmp_path / "run")
+    cli("report", tmp_path / "run", "--out", tmp_path / "report", "--no-figures")
+    with open(tmp_path / "report/answers.csv", newline="") as file:
+        statuses = {(row["model"], row["status"]) for row in csv.DictReader(file)}
+    assert statuses == {("sent", "answered"), ("asked", "no_medium")}

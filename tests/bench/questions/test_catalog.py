@@ -8,7 +8,7 @@ from vesalius.errors import VesaliusError
 
 def test_a_file_is_named_after_itself(tmp_path):
     (tmp_path / "My Set (v2).tsv").write_text("x")
-    assert locate(str(tmp_path / "My Set (v2).tsv")) == (tmp_path / "My Set (v2).tsv", "my-set-v2")
+    assert locate(str(tmp_path / "My Set (v2).tsv")) == (tmp_path / "My Set (v2).tsv", "My-Set-v2")
 
 
 def test_names_and_hub_places_are_taken_from_the_hubs_cache(tmp_path, monkeypatch):

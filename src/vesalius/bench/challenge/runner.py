@@ -230,7 +230,7 @@ def _ask_all(
     with sigterm_as_interrupt(), progress("asking", total) as advance:
         try:
             for model in models:
-                by_case = getattr(model, "by_case", False)  # predictions that were sent in know cases by name
+                by_case = getattr(model, "sent_in", False)  # such predictions know cases by name
                 by_id = {
                     case.name if by_case else case.question.id: (case, unit)
                     for case, unit in zip(cases, units[model.name], strict=True)

@@ -55,12 +55,12 @@ def locate(name_or_file: str) -> tuple[Path, str]:
     """
     path = Path(name_or_file)
     if path.is_file():
-        return path, re.sub(r"\W+", "-", path.stem).strip("-").lower()
+        return path, _plain(path.stem)
     if name_or_file.startswith("hub:"):
         owner, _, rest = name_or_file.removeprefix("hub:").partition("/")
         data, _, file = rest.partition("/")
         if owner and data and file:
-            return _download(f"{owner}/{data}", file), re.sub(r"\W+", "-", Path(file).stem).lower()
+            return _download(f"{owner}/{data}", file), _plain(Path(file).stem)
     for known in KNOWN:
         if known.name == name_or_file:
             if not known.hub:
@@ -69,6 +69,11 @@ def locate(name_or_file: str) -> tuple[Path, str]:
             return _download(known.hub, known.file), known.name
     remedy = f"name a file, hub:OWNER/NAME/FILE, or one of {', '.join(known.name for known in KNOWN)}"
     raise VesaliusError(f"«{name_or_file}» is no file and no benchmark", remedy=remedy, code="benchmark")
+
+
+def _plain(stem: str) -> str:
+    """A file's name as a benchmark's: it stands in tables, keys and links."""
+    return re.sub(r"\W+", "-", stem).strip("-") or "questions"
 
 
 def _download(hub: str, file: str) -> Path:
