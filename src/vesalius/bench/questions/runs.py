@@ -154,7 +154,7 @@ def _collect(
         "cost": 0.0,
         "seconds": 0.0,
     }
-    waiting = conflicts = 0
+    waiting = conflicts = absent = 0
     said = {task: verdicts(store, name, model, task) for task in TASKS}
     for result in store.results(name, model):
         if result.sample.question.id not in kept:
@@ -169,6 +169,7 @@ def _collect(
         if row.correct == 0 and "errors" in found:
             classes.append((name, model, row.case, found["errors"].verdict, "judge"))
         conflicts += row.conflict
+        absent += row.status == "no_medium"
         both = {"benchmark": name, "model": model} | {k: getattr(row, k) for k in ROWS if hasattr(row, k)}
         rows.append(both | {k: getattr(result.answer, k) for k in ("attempts", "seconds", "tokens")})
         metrics += [(name, model, row.case, row.rotation, row.repeat, k, v) for k, v in row.metrics.items()]
@@ -186,6 +187,8 @@ def _collect(
             notes.append(f"{name} · {model}: {asked['by']} judged {len(given):,} of {asked['wanted']:,} ({task})")
     if waiting:
         notes.append(f"{name} · {model}: {waiting:,} questions are not answered yet; the same `bench run` goes on")
+    if absent:
+        notes.append(f"{name} · {model}: {absent:,} questions were not asked, since their media are not there")
     if conflicts:
         what = "answers the words after the letter are another option's; the letter counts"
         notes.append(f"{name} · {model}: in {conflicts:,} {what}")
