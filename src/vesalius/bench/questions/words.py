@@ -10,10 +10,14 @@ from collections import Counter
 from functools import lru_cache
 from typing import Any
 
+from vesalius.bench.questions.wrapping import without_thinking
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans({mark: " " for mark in string.punctuation if mark not in "%+"})
-_NUMBERS = {w: str(i) for i, w in enumerate(
-    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"])}  # fmt: skip
+_ANSWER = re.compile(r"\banswer\s{0,4}(?:is\b\s{0,4}:?|:)\s*(?=\S)", re.IGNORECASE)
+_WRAPPING = "*`\"' \t\r\n"
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NUMBERS = {word: str(i) for i, word in enumerate(_WORDS)}
 
 
 def normalised(text: str) -> str:
@@ -30,11 +34,15 @@ def normalised(text: str) -> str:
 
 def short(text: str) -> str:
     """The answer without what is said around it: «Answer: left lung.» is «left lung.»."""
-    text = re.sub(r"<think>.*?</think>", " ", text, flags=re.DOTALL).strip()
-    found = re.search(r"(?:final |short )?answer\s*(?:is|:)\s*(.+)", text, re.IGNORECASE | re.DOTALL)
-    if found:
-        text = found[1]
-    return text.strip().strip("*`\"' ").splitlines()[0] if text.strip() else ""
+    text, endless = without_thinking(text)
+    if endless:
+        return ""
+    if found := re.search(
+        r"(?:final |short )?\banswer\s{0,4}(?:is\b\s{0,4}:?|:)(?=.*\S)", text, re.IGNORECASE | re.DOTALL
+    ):
+        text = text[found.end() :]
+    lines = text.strip(_WRAPPING).splitlines()
+    return lines[0].rstrip(_WRAPPING) if lines else ""
 
 
 def exact(answer: str, expected: str) -> float:
@@ -60,23 +68,26 @@ def caption_scores(answer: str, expected: str) -> dict[str, float]:
 
     BLEU of a whole set is not the mean of these: see `corpus_bleu`.
     """
-    scores = {f"bleu_{n}": _bleu(n).sentence_score(answer, [expected]).score / 100 for n in range(1, 5)}
+    scores = {f"bleu_{n}": _share(_bleu(n, True).sentence_score(answer, [expected]).score) for n in range(1, 5)}
     scores["rouge_l"] = _rouge().score(expected, answer)["rougeL"].fmeasure
     return scores
 
 
 def corpus_bleu(answers: list[str], expected: list[str], order: int = 4) -> float:
     """BLEU of a whole set, as papers report it."""
-    return _bleu(order, smooth="exp").corpus_score(answers, [expected]).score / 100
+    return _share(_bleu(order, False).corpus_score(answers, [expected]).score)
+
+
+def _share(percent: float) -> float:
+    return min(1.0, percent / 100)  # sacrebleu's logarithms leave 100.00000000000004
 
 
 @lru_cache
-def _bleu(order: int, smooth: str = "exp") -> Any:
+def _bleu(order: int, sentence: bool) -> Any:
+    """Of a sentence, orders that it is too short for are left out (as sacrebleu does); of a whole set none is."""
     from sacrebleu.metrics import BLEU
 
-    return BLEU(
-        max_ngram_order=order, lowercase=True, smooth_method=smooth, effective_order=smooth == "exp" and order > 0
-    )
+    return BLEU(max_ngram_order=order, lowercase=True, smooth_method="exp", effective_order=sentence)
 
 
 @lru_cache
