@@ -2,6 +2,7 @@
 
     python stub_server.py LOG [BEHAVIOUR]      prints its port
 
+It can be a judge, too: see `verdict`.
 BEHAVIOUR is read from the question's own words where it is not given: a text with «@429» is turned away twice, …
 """
 
@@ -9,6 +10,7 @@ import asyncio
 import collections
 import json
 import os
+import re
 import sys
 
 from aiohttp import web
@@ -90,11 +92,33 @@ async def behave(request: web.Request, words: str, body: dict) -> web.Response:
     if "@newname" in words and "max_tokens" in body:
         message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
         return web.json_response({"error": {"message": message}}, status=400)
+    if '{"verdict":' in words:
+        return reply(verdict(words, body["model"]))
     return reply("B")
 
 
+def verdict(words: str, model: str) -> str:
+    """A judge's reply: `@say=X` in the judged words makes it say X, `@prose` makes it say no verdict.
+
+    Its controls are passed, but by the models "wrong-judge" (always the first verdict) and "chatty-judge" (no JSON).
+    """
+    known = {
+        "It is the spleen.": "B",
+        "I do not know.": "NONE",
+        "on the left side": "CORRECT",
+        "the right side": "INCORRECT",
+    }
+    said = re.search(r"@say=(\w+)", words)
+    word = said[1] if said else next((known[key] for key in known if f"nswer: {key}" in words), "NONE")
+    if "@prose" in words or model == "chatty-judge":
+        return f"I would say that it is {word}."
+    if model == "wrong-judge":
+        word = "A" if "NONE" in words else "CORRECT"
+    return f'```json\n{{"verdict": "{word.lower()}", "why": "it says so"}}\n```'
+
+
 async def models(request: web.Request) -> web.Response:
-    return web.json_response({"data": [{"id": "stub"}]})
+    return web.json_response({"data": [{"id": id} for id in ("stub", "wrong-judge", "chatty-judge")]})
 
 
 async def statistics(request: web.Request) -> web.Response:

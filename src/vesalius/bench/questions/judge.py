@@ -18,6 +18,7 @@ from typing import Any
 
 from vesalius.bench.questions.reading import Row, read
 from vesalius.bench.questions.store import Result, Store
+from vesalius.bench.questions.wrapping import without_thinking
 from vesalius.errors import VesaliusError
 from vesalius.models import Model
 from vesalius.models.asking import Account, Ask, ask
@@ -173,14 +174,17 @@ def parse(text: str, allowed: Iterable[str]) -> Verdict | None:
     >>> parse('```json\\n{"verdict": "b", "why": "says so"}\\n```', ["A", "B"])
     Verdict(verdict='B', why='says so')
     """
-    text = re.sub(r"<think>.*?</think>", " ", text, flags=re.DOTALL)
-    for match in re.finditer(r"\{[^{}]*\}", text):
+    for match in re.finditer(r"\{[^{}]*\}", without_thinking(text)[0]):
         try:
             value = json.loads(match[0])
         except ValueError:
             continue
-        said = str(value.get("verdict", "")).strip().casefold()
-        found = next((word for word in allowed if word.casefold() == said), None)
+        said = value.get("verdict")
+        if isinstance(said, int) and not isinstance(said, bool):
+            said = str(said)  # a score is a number to many
+        if not isinstance(said, str):  # null is not NONE
+            continue
+        found = next((word for word in allowed if word.casefold() == said.strip().casefold()), None)
         if found is not None:
             return Verdict(found, str(value.get("why", "")))
     return None
