@@ -126,7 +126,7 @@ def _icicle(depths: int, middle: float) -> str:
     )
     colour = alt.Color(
         "accuracy:Q", title="accuracy",
-        scale=alt.Scale(domain=[0, middle, 1], range="diverging", clamp=True),
+        scale=alt.Scale(domain=[0, middle, 1], range="diverging", clamp=True, interpolate="rgb"),
         legend=alt.Legend(format=".0%", values=sorted({0, middle, 1}), gradientLength=220),
     )  # fmt: skip
     # A label stands where its rectangle is high enough for a line, and is cut to its width.

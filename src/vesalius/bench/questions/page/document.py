@@ -158,12 +158,13 @@ def _tiles(facts: Facts) -> str:
 # --- sections
 
 
-def _chart(part: Part, kind: str, *keys: str) -> str:
+def _chart(part: Part, kind: str, *keys: str, caption: bool = True) -> str:
     """A chart with its caption, or nothing."""
     name = "|".join((kind, part.facts.name, *keys))
     if name not in part.charts:
         return ""
-    return chart(name, part.charts[name][0], escape(charts.captions(part.facts)[kind]))
+    below = escape(charts.captions(part.facts)[kind]) if caption else ""
+    return chart(name, part.charts[name][0], below)
 
 
 def _by_node(parts: list[Part], make: Any) -> dict[str, str]:
@@ -199,9 +200,10 @@ def _groups(parts: list[Part]) -> Section:
     for part in parts:
         prefix = f"groups|{part.facts.name}|"
         columns = [key.removeprefix(prefix) for key in part.charts if key.startswith(prefix)]
-        made = [f"<h3>By {escape(c.replace('_', ' '))}</h3>{_chart(part, 'groups', c)}" for c in columns]
+        made = [f"<h3>By {escape(c.replace('_', ' '))}</h3>{_chart(part, 'groups', c, caption=False)}" for c in columns]
         views[part.facts.name] = "".join(made) or '<p class="quiet">The questions carry no classes.</p>'
-    return Section("groups", "Where models know more, and where less", views=views, short="Parts", by=(B,))
+    lead = charts.captions(parts[0].facts)["groups"]
+    return Section("groups", "Where models know more, and where less", lead, views=views, short="Parts", by=(B,))
 
 
 def _nodes(parts: list[Part]) -> Section:

@@ -104,10 +104,10 @@ def _baselines(facts: Facts, best: dict[str, Any]) -> list[str]:
     said = []
     for row in facts.against.filter(pl.col("model") == best["model"]).iter_rows(named=True):
         gets, key = percent(best[row["baseline"]]), row["baseline"]
-        what = f"{BASELINES[key]} ({gets})"
-        margin = f"{points(row['difference'])}, 95 %: {points(row['ci_low'])} to {points(row['ci_high'])}"
-        said.append(f"{margin} against {what}")
-    return [f"{best['model']} {'; '.join(said)}."] if said else []
+        side = "above" if row["difference"] >= 0 else "below"
+        ends = f"95 %: {100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f}".replace("-", "−")
+        said.append(f"{points(abs(row['difference']), sign=False)} {side} {BASELINES[key]} ({gets}; {ends})")
+    return [f"{best['model']} is {name(said, most=len(said))}."] if said else []
 
 
 def _second(facts: Facts, best: dict[str, Any]) -> list[str]:

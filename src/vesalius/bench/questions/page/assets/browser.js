@@ -213,7 +213,7 @@
       const i = shown[row];
       const marks = b.models.map((model, m) => { const [sign, kind, what] = mark(state(b, m, i)); return h("span", { class: kind, title: `${model}: ${what}` }, sign); });
       made.push(h("div", { role: "option", id: `row-${row}`, "aria-selected": String(i === selected), "aria-posinset": row + 1, "aria-setsize": shown.length, style: `top:${row * ROW}px`, "data-case": i },
-        h("span", { class: "top" }, h("b", {}, b.ids[i]), h("span", { class: "marks" }, marks)),
+        h("span", { class: "top" }, h("b", {}, b.ids[i]), h("span", { class: "signs" }, marks)),
         h("span", { class: "first", dir: "auto" }, b.text[i] || "(no words)")));
     }
     all.replaceChildren(...made);
@@ -278,7 +278,7 @@
     return h("ol", { class: "options" }, list.map((text, k) => {
       const who = one.models.filter((m) => m.askings[0].choice.split(",").includes(letters[k]));
       const truth = right.has(letters[k]);
-      return h("li", { class: truth ? "truth" : undefined }, h("span", { class: "letter" }, one.options.length ? LETTERS[k] : ""),
+      return h("li", { class: truth ? "truth" : undefined }, one.options.length ? h("span", { class: "letter" }, LETTERS[k]) : h("span", {}),
         h("span", { class: "words", dir: "auto" }, text, truth ? h("span", { class: "truth-says" }, "  ✓ right answer") : null),
         h("span", { class: "who" }, who.map((m) => h("span", { class: `chip ${truth ? "right" : one.truth === null ? "none" : "wrong"}` }, b.models[m.model]))));
     }));
@@ -304,7 +304,7 @@
   function how(asking) {
     const parts = [asking.choice ? `read as ${asking.choice.length > 80 ? asking.choice.slice(0, 79) + "…" : asking.choice}` : "nothing read", asking.rule && `(${asking.rule})`];
     if (asking.conflict) parts.push("· the letter and the words after it name different options");
-    if (asking.attempts > 1) parts.push(`· asked ${asking.attempts} times until it came`);
+    if (asking.attempts > 1) parts.push(`· asked ${asking.attempts} times`);
     if (asking.attempts === 0) parts.push("· never asked");
     if (asking.tokens) parts.push(`· ${number(asking.tokens)} tokens`);
     if (asking.seconds) parts.push(`· ${asking.seconds.toPrecision(2)} s`);
