@@ -14,6 +14,7 @@ from vesalius.bench.questions import cues
 from vesalius.bench.questions.wrapping import normal
 from vesalius.models.prompt import LETTERS
 
+_BEGINS = re.compile(r"\d+|[^\W\d]+")
 _AMBIGUOUS = "a letter that is also another option's words"
 
 
@@ -47,8 +48,12 @@ class Mentions:
         # «no» before a noun is not the option «no», and a letter is first of all a letter.
         self.verdicts = self.places_of.keys() & {"yes", "no"}
         found = [o for o in self.places_of if o not in self.verdicts and not re.fullmatch(r"[a-z]?", o)]
+        # Most answers are a letter: what does not begin anywhere in the text needs no pattern.
+        lower = text.lower()
+        found = [o for o in found if (begins := _BEGINS.search(o)) is None or begins[0].lower() in lower]
         self._long = sorted(found, key=len, reverse=True)
-        self._words = re.compile("|".join(f"({_flexible(o)})" for o in self._long) or r"(?!)", re.IGNORECASE)
+        cjk = cues.SOME_CJK.search(text) is not None
+        self._words = re.compile("|".join(f"({_flexible(o, cjk)})" for o in self._long) or r"(?!)", re.IGNORECASE)
 
     # Words.
 
@@ -226,11 +231,12 @@ class Mentions:
         return "\n".join(line for line in self.text.splitlines() if not cues.LINE_OF_LIST.match(line))
 
 
-def _flexible(option: str) -> str:
+def _flexible(option: str, cjk: bool) -> str:
     """A pattern for an option's words: blanks vary, «13cm» is «13 cm», and a plural is the same thing."""
     source = re.sub(r"(?:\\\s|\s)+", r"\\s+", re.escape(option))
     source = re.sub(r"(?<=\d)\\s\+(?=[a-z%])|(?<=\d)(?=[a-z%]|\\%)", r"\\s*", source)
     before = r"(?<!\d)(?<!\d[.,])(?<![-–]\d)" if option[0].isdigit() else ""
     after = r"(?![.,]?\d)" if option[-1].isdigit() else ""
     plural = "(?:e?s)?" if option[-1].isalpha() and option[-1].isascii() and not option.endswith("s") else ""
-    return f"{before}{cues.LEFT}{source}{plural}{cues.RIGHT}{after}"
+    left, right = (cues.LEFT, cues.RIGHT) if cjk else (cues.PLAIN_LEFT, cues.PLAIN_RIGHT)
+    return f"{before}{left}{source}{plural}{right}{after}"
