@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 import polars as pl
 import pytest
+from page_world import Says, ask, knows, plain, questions
 from PIL import Image
 
-from tests.bench.questions.test_page import Says, ask, knows, plain, questions
 from vesalius.bench.questions.files import compute, read_classes
 from vesalius.bench.questions.page import write
 from vesalius.bench.questions.runner import Settings
@@ -240,7 +240,7 @@ def test_classes_by_hand_stay_are_saved_and_are_read_back_into_the_tables(open_p
         page.click("#classes .save-classes")
     assert download.value.suggested_filename == "classes.csv"
     download.value.save_as(tmp_path / "classes.csv")
-    saved = list(csv.DictReader(open(tmp_path / "classes.csv")))
+    saved = list(csv.DictReader((tmp_path / "classes.csv").read_text().splitlines()))
     name = "poor_with_quite_a_long_name_as_they_have"
     assert saved == [
         {"benchmark": "pictures", "model": name, "case": "q1", "class": "misread"},

@@ -9,7 +9,7 @@ import re
 # A letter or a word ends where no other letter of an alphabet follows: Chinese and Japanese know no blanks.
 CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 LEFT, RIGHT = rf"(?<![^\W{CJK}])", rf"(?![^\W{CJK}])"
-# The same where a text holds no such character: patterns that are made for each question compile a hundred times faster.
+# The same where a text holds no such character: patterns made for each question compile a hundred times faster.
 SOME_CJK, PLAIN_LEFT, PLAIN_RIGHT = re.compile(f"[{CJK}]"), r"(?<!\w)", r"(?!\w)"
 CAPITAL = re.compile(rf"{LEFT}(?<!['/&-])[A-Z](?!['/&-]?[^\W{CJK}])")
 UPPER_CASE = re.compile(rf"([A-Z])(?!'?[^\W{CJK}]|[-&][^\W{CJK}])")

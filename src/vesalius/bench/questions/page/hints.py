@@ -1,9 +1,9 @@
 """Whether a model does better with the options in the order that was published: a sign that it has met them.
 
 Knows one test alone. It needs circular evaluation: the same question in every order. A model that reasons does not care
-about the order; one that remembers the published text does (Ni et al. 2024, arXiv 2409.01790, permute options to the
-same end). A liking for certain places is no memory: the published order is compared with turned ones *at the same place
-of the right option*.
+about the order; one that remembers the published text does («Training on the Benchmark Is Not All You Need», Ni et al.
+2024, compares likelihoods over orders to the same end). A liking for certain places is no memory: the published order
+is compared with turned ones *at the same place of the right option*.
 """
 
 import polars as pl
