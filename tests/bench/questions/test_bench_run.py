@@ -93,6 +93,17 @@ def test_a_question_is_asked_with_its_image_its_options_and_a_request(bench):
     assert results[0].answer.text == "B"
 
 
+def test_the_exact_prompt_is_kept_once_however_often_it_is_asked(bench):
+    from vesalius.models.prompt import Prompt
+
+    ask(bench, Settings(limit=3, prompt=Prompt(system="Be brief.")), Recording("a"))
+    model, *_ = ask(bench, Settings(limit=3, prompt=Prompt(system="Be brief.")), Recording("b"))
+    with Store(bench.parent / "run", read_only=True) as store:
+        kept = store.prompts("set", "b", ["q0", "q2"])
+        assert kept == {q.id: q.messages for q in model.asked if q.id != "q1"}
+        assert store.connection.execute("SELECT count(*) FROM prompts").fetchone() == (3,)
+
+
 def test_select_limit_and_shuffle_choose_the_same_questions_each_time(bench):
     settings = Settings(select="modality=CT and split=test", limit=4, shuffle_seed=1)
     first, *_ = ask(bench, settings)

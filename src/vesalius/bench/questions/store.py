@@ -1,10 +1,11 @@
 """A run of question benchmarks on disk: `RUN/run.sqlite` and `RUN/media/`, and nothing else that matters.
 
-Knows the tables beside those of `run.py`: `samples` (questions with their truth, so that a report needs no other file)
-and `plan` (which kept answer belongs to which question, model, rotation and repeat). Everything streams: what is in
+Knows the tables beside those of `run.py`: `samples` (questions with their truth, so that a report needs no other file),
+`plan` (which kept answer belongs to which question, model, rotation and repeat), and the exact prompts. Everything streams: what is in
 memory does not grow with the number of questions. Leaves asking to `runner`, and what answers mean to `reading`.
 """
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +19,7 @@ from vesalius.errors import VesaliusError
 from vesalius.formats.questions import QuestionFile
 from vesalius.models import Model
 from vesalius.models.asking import Ask
-from vesalius.records import Answer, Sample
+from vesalius.records import MARKS, MEDIA, Answer, Message, Sample, from_chat, to_chat
 from vesalius.run import Run, file_hash, fingerprint
 from vesalius.taxonomy import with_aliases
 
@@ -31,6 +32,8 @@ CREATE TABLE IF NOT EXISTS plan (
   benchmark TEXT NOT NULL, model TEXT NOT NULL, id TEXT NOT NULL, rotation INTEGER NOT NULL, repeat INTEGER NOT NULL,
   places TEXT NOT NULL, unit TEXT NOT NULL, PRIMARY KEY (benchmark, model, id, rotation, repeat)
 );
+CREATE TABLE IF NOT EXISTS prompts (hash TEXT PRIMARY KEY, chat TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS prompted (unit TEXT PRIMARY KEY, hash TEXT NOT NULL);
 """
 _CHUNK = 500
 
@@ -184,8 +187,23 @@ class Store:
             id, rotation, places = one.note
             row = (benchmark, model, id, rotation, one.repeat, json.dumps(list(places)), key)
             self.connection.execute("INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            chat = json.dumps(to_chat(one.question.messages, MEDIA + MARKS), ensure_ascii=False)
+            digest = hashlib.sha256(chat.encode()).hexdigest()
+            self.connection.execute("INSERT OR IGNORE INTO prompts VALUES (?, ?)", (digest, chat))
+            self.connection.execute("INSERT OR REPLACE INTO prompted VALUES (?, ?)", (key, digest))
 
         return planned
+
+    def prompts(self, benchmark: str, model: str, ids: Sequence[str]) -> dict[str, tuple[Message, ...]]:
+        """id → the messages exactly as they were asked, of the first rotation and repeat."""
+        marks = ",".join("?" * len(ids))
+        query = f"""
+            SELECT plan.id, prompts.chat FROM plan
+            JOIN prompted ON prompted.unit = plan.unit JOIN prompts ON prompts.hash = prompted.hash
+            WHERE benchmark = ? AND model = ? AND rotation = 0 AND repeat = 0 AND id IN ({marks})
+        """
+        found = self.connection.execute(query, (benchmark, model, *ids))
+        return {id: from_chat(json.loads(chat)) for id, chat in found}
 
     def adopt(
         self, benchmark: str, entry: dict[str, Any], answers: Iterable[tuple[str, Sample, str]], models: dict[str, Any]
