@@ -155,3 +155,28 @@ def test_other_media_are_refused_with_a_remedy(stub, tmp_path):
 def test_a_wrong_url_is_explained(url, said):
     with pytest.raises(VesaliusError, match=said):
         open_model(url)
+
+
+def test_a_proxy_of_the_environment_is_used_unless_the_host_is_excepted(stub, monkeypatch):
+    monkeypatch.setenv("http_proxy", stub.url.removesuffix("/v1"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert one(stub, "Which?").text == "B"
+    elsewhere = open_model("openai:stub@http://model.invalid/v1?retries=0&timeout=5")
+    assert next(iter(elsewhere.answer([ask("through a proxy")]))).text == "B"
+    assert stub.asked[-1]["words"] == "through a proxy"
+
+
+def test_answers_that_come_together_are_yielded_before_another_question_is_taken(stub):
+    taken, given, lead = 0, 0, []
+
+    def questions():
+        nonlocal taken
+        for i in range(60):
+            lead.append(taken - given)
+            taken += 1
+            yield ask("Which?", str(i))
+
+    for _ in open_model(f"openai:stub@{stub.url}?concurrency=6").answer(questions()):
+        given += 1
+    assert given == 60
+    assert max(lead) == 5

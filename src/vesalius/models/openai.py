@@ -29,6 +29,7 @@ _AGAIN = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 _FATAL = {401, 403, 404, 405}
 _LONGEST_WAIT = 60.0  # seconds between two attempts, unless the server asks for more
 _OTHER_LIMIT = "max_completion_tokens"
+_TOGETHER = 0.05  # seconds that answers are waited for at most, to be written together with one that has come
 _GIVE_UP = 10  # questions in a row that never reached the server
 
 
@@ -125,15 +126,16 @@ class Endpoint:
         self._session = loop.run_until_complete(self._open())
         more = True
         while more or flying:
+            start = time.perf_counter()
             while more and len(flying) < self.options.concurrency:
                 question = next(questions, None)
                 if question is None:
                     more = False
                 else:
                     flying.add(loop.create_task(self._one(question)))
+            writing = min(time.perf_counter() - start, _TOGETHER)
             if flying:
-                waiting = asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
-                done, flying = loop.run_until_complete(waiting)
+                done, flying = loop.run_until_complete(_landed(flying, writing))
                 for task in done:
                     yield task.result()
 
@@ -142,7 +144,10 @@ class Endpoint:
 
         connector = aiohttp.TCPConnector(limit=self.options.concurrency)
         timeout = aiohttp.ClientTimeout(total=self.options.timeout)
-        return aiohttp.ClientSession(headers=self.headers, connector=connector, timeout=timeout, trust_env=True)
+        proxy, auth = _proxy(self.base_url)
+        return aiohttp.ClientSession(
+            headers=self.headers, connector=connector, timeout=timeout, proxy=proxy, proxy_auth=auth
+        )
 
     async def _close(self, loop: asyncio.AbstractEventLoop) -> None:
         tasks = asyncio.all_tasks(loop) - {asyncio.current_task()}
@@ -274,6 +279,33 @@ class Endpoint:
 
     def close(self) -> None:
         """Connections are closed with each `answer`."""
+
+
+def _proxy(url: str) -> tuple[Any, Any]:
+    """The environment's proxy for an address and its credentials, None where there is none.
+
+    aiohttp's own `trust_env` looks them up, and reads ~/.netrc, in threads and anew for every request.
+    """
+    from aiohttp.helpers import get_env_proxy_for_url
+    from yarl import URL
+
+    try:
+        return get_env_proxy_for_url(URL(url))
+    except LookupError:
+        return None, None
+
+
+async def _landed(flying: set[asyncio.Task], seconds: float) -> tuple[set[asyncio.Task], set[asyncio.Task]]:
+    """(done, still flying) once something has come, and what comes within so many seconds of it.
+
+    By the next question what came is on disk, and that costs as much for many answers as for one. So others are given
+    the time that it took last: a slow disk is written to less often, and a fast one hardly delays anything.
+    """
+    done, left = await asyncio.wait(flying, return_when=asyncio.FIRST_COMPLETED)
+    if left:
+        late, left = await asyncio.wait(left, timeout=seconds)
+        done |= late
+    return done, left
 
 
 def _words(error: BaseException) -> str:
