@@ -97,6 +97,10 @@ def test_the_tree_is_drawn_from_cumulated_counts_children_within_their_parents(t
             parent = rows[node.rpartition("/")[0]]
             assert parent["y"] - 1e-4 <= row["y"] and row["y2"] <= parent["y2"] + 1e-4
     conditions = {node.name: node.conditions for node in facts.nodes}
+    below = charts.icicle(facts, "one", "department=urology")["datasets"]["rows"]
+    assert {row["node"] for row in below} == {node for node in rows if node.startswith("department=urology")}
+    assert (below[0]["x"], below[0]["y"], below[0]["y2"]) == (0, 0, 1)
+    assert charts.icicle(facts, "one", "department=urology/task=task 2") is None
     assert conditions["department=urology/task=task 2"] == (("department", "urology"), ("task", "task 2"))
 
 
@@ -226,7 +230,12 @@ def test_figures_are_saved_unless_they_are_not_wanted(tmp_path):
     judged = judge_runs([folder])
     write(judged, compute(judged), tmp_path / "out", "T")
     names = {path.name for path in (tmp_path / "out" / "figures").iterdir()}
-    assert {"icicle_set_a_b_c.svg", "leaderboard_set_all.png", "groups_set_department.svg", "statuses_set.png"} <= names
+    assert {
+        "icicle_set_a_b_c_all.svg",
+        "leaderboard_set_all.png",
+        "groups_set_department.svg",
+        "statuses_set.png",
+    } <= names
     write(judged, compute(judged), tmp_path / "out", "T", figures=False)
     assert not list((tmp_path / "out" / "figures").glob("*"))
 

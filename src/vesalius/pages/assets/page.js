@@ -72,12 +72,15 @@
     }
     for (const [slot, views] of Object.entries(data.views)) {
       const element = document.querySelector(`[data-slot="${slot}"]`);
+      const key = view(data.by[slot]);
+      if (element.dataset.view === key) continue;
+      element.dataset.view = key;
       // Keep the height while charts are drawn anew, so that the page does not jump.
       element.style.minHeight = `${element.offsetHeight}px`;
-      element.innerHTML = views[view(data.by[slot])] ?? '<p class="quiet">Nothing to show for this choice.</p>';
+      element.innerHTML = views[key] ?? '<p class="quiet">Nothing to show for this choice.</p>';
       setTimeout(() => { element.style.minHeight = ""; }, 800);
     }
-    charts(true);
+    charts(false);
   }
 
   document.addEventListener("click", (event) => {

@@ -4,6 +4,7 @@ Knows marks, axes and tooltips. Leaves colours and files to `pages.charts`. Colo
 and tables say the same.
 """
 
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -23,7 +24,8 @@ MOST_MODELS = 8  # beside each other in one chart of groups
 MOST_VALUES = 30
 _SHARE = alt.Scale(domain=[0, 1], nice=False)
 _PERCENT = alt.Axis(format=".0%")
-_LEAST = 0.002  # share of the questions below which a node is too thin to be drawn
+_ICICLE, _LINE = 520, 14  # px
+Path = tuple[tuple[str, str], ...]
 
 
 def _tips(*fields: tuple[str, str, str]) -> list[alt.Tooltip]:
@@ -72,31 +74,54 @@ def _leaderboard(rows: int) -> str:
 # --- the tree
 
 
-def icicle(facts: Facts, model: str) -> Spec | None:
-    """The tree from left to right: as high as the questions under a node are many, coloured by accuracy."""
+def icicle(facts: Facts, model: str, under: str = ROOT) -> Spec | None:
+    """The tree from left to right: as high as the questions under a node are many, coloured by accuracy.
+
+    Args:
+        facts: of the benchmark.
+        model: whose accuracy.
+        under: the node at the left end; None comes back where it has no children.
+    """
     rows = {row["node"]: row for row in facts.frames["accuracy"].filter(pl.col("model") == model).to_dicts()}
-    if ROOT not in rows:
-        return None
-    data, depths = _places(facts, rows)
-    middle = rows[ROOT]["chance"]
-    middle = rows[ROOT]["majority"] if middle is None else middle
-    return fill(_icicle(depths, round(middle, 3)), {"rows": data}, {})
-
-
-def _places(facts: Facts, rows: dict[str, dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
-    """Rectangles of the nodes that the model was asked: from cumulated counts, children within their parent."""
-    total = rows[ROOT]["n"]
     tree = [node for node in facts.nodes if node.in_tree and node.name in rows]
-    children: dict[tuple[tuple[str, str], ...], list[Node]] = {}
+    root = next((node for node in tree if node.name == under), None)
+    if root is None:
+        return None
+    children: dict[Path, list[Node]] = {}
     for node in tree:
         if node.conditions:
             children.setdefault(node.conditions[:-1], []).append(node)
+    if root.conditions not in children and root.conditions:
+        return None
+    height = _height(
+        Counter(len(n.conditions) for n in tree if n.conditions[: len(root.conditions)] == root.conditions)
+    )
+    data = _places(facts, rows, root, children, 1.5 / height)
+    middle = rows[ROOT]["chance"]
+    middle = rows[ROOT]["majority"] if middle is None else middle
+    return fill(_icicle(max(row["x2"] for row in data), round(middle, 3), height), {"rows": data}, {})
+
+
+def _height(counts: Counter[int]) -> int:
+    """High enough for a line a node on as many levels as a screen and a half takes."""
+    lines = max((count for count in counts.values() if count * _LINE <= 1100), default=0)
+    return max(_ICICLE, lines * _LINE)
+
+
+def _places(
+    facts: Facts, rows: dict[str, dict[str, Any]], root: Node, children: dict[Path, list[Node]], least: float
+) -> list[dict[str, Any]]:
+    """Rectangles of the nodes that the model was asked: from cumulated counts, children within their parent.
+
+    A node of a smaller share than `least` is too thin to be drawn.
+    """
+    total, start = rows[root.name]["n"], len(root.conditions)
     out: list[dict[str, Any]] = []
 
     def place(node: Node, top: float) -> None:
-        row, depth = rows[node.name], len(node.conditions)
+        row, depth = rows[node.name], len(node.conditions) - start
         share = row["n"] / total
-        if share < _LEAST:
+        if share < least:
             return
         words = node.conditions[-1][1] if node.conditions else facts.name
         out.append({
@@ -108,18 +133,16 @@ def _places(facts: Facts, rows: dict[str, dict[str, Any]]) -> tuple[list[dict[st
             place(child, top)
             top += rows[child.name]["n"] / total
 
-    place(tree[0], 0.0)
-    return out, max(row["x2"] for row in out)
-
-
-ICICLE_HEIGHT = 520
+    place(root, 0.0)
+    return out
 
 
 @cache
-def _icicle(depths: int, middle: float) -> str:
-    tip = _tips(("path", "where", ""), ("n", "questions", ",")) + _ESTIMATE + _tips(("chance", "chance", ".1%"))
+def _icicle(depths: int, middle: float, height: int) -> str:
+    tip = _tips(("path", "where", ""), ("n", "questions", ","))
+    tip += _ESTIMATE + _tips(("chance", "chance", ".1%"))
     axis = alt.Axis(labels=False, ticks=False, grid=False, domain=False, title=None)
-    base = alt.Chart(_ROWS, width=FIGURE_WIDTH, height=ICICLE_HEIGHT).encode(
+    base = alt.Chart(_ROWS, width=FIGURE_WIDTH, height=height).encode(
         x=alt.X("x:Q", axis=axis, scale=alt.Scale(domain=[0, depths], nice=False)),
         y=alt.Y("y:Q", axis=axis, scale=alt.Scale(domain=[0, 1], reverse=True, nice=False)),
         tooltip=tip,
@@ -133,17 +156,20 @@ def _icicle(depths: int, middle: float) -> str:
     limit = alt.ExprRef(f"max(20, width / {depths} - 12)")
     words: dict[str, Any] = {"align": "left", "baseline": "middle", "dx": 6, "limit": limit}
     middle_of = base.encode(y=alt.Y("middle:Q", axis=axis)).transform_calculate(middle="(datum.y + datum.y2) / 2")
-    room = f"(datum.y2 - datum.y) * {ICICLE_HEIGHT}"
+    room = f"(datum.y2 - datum.y) * {height}"
+    said = "format(datum.accuracy, '.0%') + '  of ' + format(datum.n, ',')"
+    one, two = f"{room} >= {_LINE - 1.5} && {room} < 32", f"{room} >= 32"
+
+    def label(where: str, text: str, **more: Any) -> alt.Chart:
+        mark = middle_of.transform_filter(where).transform_calculate(said=said)
+        return mark.mark_text(style="value", cursor="pointer", **words, **more).encode(text=text)
+
     return design(
-        base.mark_rect(cursor="pointer", tooltip=True).encode(x2="x2:Q", y2="y2:Q", color=colour)
-        + middle_of.transform_filter(f"{room} >= 13 && {room} < 32")
-        .mark_text(style="value", cursor="pointer", **words).encode(text="label:N")
-        + middle_of.transform_filter(f"{room} >= 32")
-        .mark_text(style="value", cursor="pointer", fontWeight="bold", **{**words, "dy": -7}).encode(text="label:N")
-        + middle_of.transform_filter(f"{room} >= 32").transform_calculate(
-            said="format(datum.accuracy, '.0%') + '  of ' + format(datum.n, ',')"
-        ).mark_text(style="value", cursor="pointer", **{**words, "dy": 7}).encode(text="said:N")
-    )  # fmt: skip
+        base.mark_rect(cursor="pointer").encode(x2="x2:Q", y2="y2:Q", color=colour)
+        + label(one, "label:N")
+        + label(two, "label:N", fontWeight="bold", dy=-7)
+        + label(two, "said:N", dy=7)
+    )
 
 
 # --- by task, department, …
@@ -275,7 +301,7 @@ def captions(facts: Facts) -> dict[str, str]:
     return {
         "leaderboard": "Disc: accuracy with its 95 % interval. Diamond: what needs no model, from the same questions.",
         "icicle": f"From left to right down the tree; height: number of questions; blue above {what}, orange below. "
-        "A click takes the part as the page's choice, and the browser shows its questions.",
+        "A click takes the part as the page's choice: the browser shows its questions.",
         "groups": "Bar: accuracy; line: 95 % interval; grey tick: chance; orange tick: the better of «always the "
         "commonest answer» and «always the longest option». In brackets the number of questions; at most "
         f"{MOST_VALUES} parts and {number(MOST_MODELS, 'model')}.",

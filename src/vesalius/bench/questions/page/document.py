@@ -49,10 +49,15 @@ def draw(facts: Facts) -> dict[str, tuple[str, dict[str, Any]]]:
         **{f"groups|{name}|{column}": (f"{name}: accuracy by {column.replace('_', ' ')}", spec)
            for column, spec in charts.groups(facts).items()},
     }  # fmt: skip
+    choices = Part(facts, Verdict(""), {}).choices
     for model in facts.models:
-        made[f"icicle|{name}|{model}"] = (f"{name}: accuracy of {model} down the tree", charts.icicle(facts, model))
+        for node in choices:
+            # Deeper parts are drawn within these, so that the page stays small.
+            if node.in_tree and len(node.conditions) < 2:
+                what = f"{name}: accuracy of {model} down the tree, {node.label}"
+                made[f"icicle|{name}|{model}|{node.name}"] = (what, charts.icicle(facts, model, node.name))
         made[f"positions|{name}|{model}"] = (f"{name}: places that {model} names", charts.positions(facts, model))
-    for node in Part(facts, Verdict(""), {}).choices:
+    for node in choices:
         made[f"leaderboard|{name}|{node.name}"] = (f"{name}: {node.label}", charts.leaderboard(facts, node.name))
     return {key: (title, spec) for key, (title, spec) in made.items() if spec is not None}
 
@@ -119,13 +124,19 @@ def _verdicts(parts: list[Part]) -> Section:
 
 
 def _said(part: Part) -> str:
-    points = "".join(f"<li>{escape(point)}</li>" for point in part.said.points)
-    warnings = "".join(f"<li>{escape(text)}</li>" for text in part.said.warnings)
+    points = "".join(f"<li>{_sentence(point)}</li>" for point in part.said.points)
+    warnings = "".join(f"<li>{_sentence(text)}</li>" for text in part.said.warnings)
     warned = f'<ul class="warnings" aria-label="Warnings">{warnings}</ul>' if warnings else ""
+    headline = f'<p class="headline">{_sentence(part.said.headline)}</p>'
     return (
-        f'<div class="verdict" role="group" aria-label="Verdict"><p class="headline">{escape(part.said.headline)}</p>'
+        f'<div class="verdict" role="group" aria-label="Verdict">{headline}'
         f"<ul>{points}</ul>{warned}{_tiles(part.facts)}</div>"
     )
+
+
+def _sentence(text: str) -> str:
+    """As HTML; a percent sign stays with its number."""
+    return escape(text).replace(" %", "&nbsp;%")
 
 
 def _tiles(facts: Facts) -> str:
@@ -191,8 +202,16 @@ def _leaderboard(parts: list[Part]) -> Section:
 
 def _tree(parts: list[Part]) -> Section:
     none = '<p class="quiet">Nothing to draw: this model has no right or wrong answers.</p>'
-    views = _by_model(parts, lambda part, model: _chart(part, "icicle", model) or none)
-    return Section("tree", "The tree, coloured by score", views=views, short="Tree", by=(B, M))
+    views = {}
+    for part in parts:
+        names = {node.conditions: node.name for node in part.facts.nodes if node.in_tree}
+        for model in part.facts.models:
+            for node in part.choices:
+                # A deep part, a leaf, and a part beside the tree stand within the nearest node that has a chart.
+                paths = [node.conditions[:k] for k in range(len(node.conditions), -1, -1)]
+                drawn = (_chart(part, "icicle", model, names[path]) for path in paths if path in names)
+                views[f"{part.facts.name}|{model}|{node.name}"] = next(filter(None, drawn), none)
+    return Section("tree", "The tree, coloured by score", views=views, short="Tree", by=(B, M, N))
 
 
 def _groups(parts: list[Part]) -> Section:

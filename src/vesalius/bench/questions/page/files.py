@@ -73,7 +73,7 @@ def _save(parts: list[Part], folder: Path) -> None:
         key: drawn
         for part in parts
         for key, drawn in part.charts.items()
-        if not key.startswith("leaderboard|") or key.endswith(f"|{ROOT}")
+        if not key.startswith(("leaderboard|", "icicle|")) or key.endswith(f"|{ROOT}")
     }
     folder.mkdir(exist_ok=True)
     named: dict[Path, tuple[str, dict]] = {}
