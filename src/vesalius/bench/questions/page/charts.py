@@ -91,7 +91,7 @@ def icicle(facts: Facts, model: str, under: str = ROOT) -> Spec | None:
     for node in tree:
         if node.conditions:
             children.setdefault(node.conditions[:-1], []).append(node)
-    if root.conditions not in children and root.conditions:
+    if root.conditions not in children:
         return None
     height = _height(
         Counter(len(n.conditions) for n in tree if n.conditions[: len(root.conditions)] == root.conditions)

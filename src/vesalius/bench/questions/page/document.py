@@ -201,7 +201,7 @@ def _leaderboard(parts: list[Part]) -> Section:
 
 
 def _tree(parts: list[Part]) -> Section:
-    none = '<p class="quiet">Nothing to draw: this model has no right or wrong answers.</p>'
+    none = '<p class="quiet">Nothing to draw: the questions have no tree, or no answer that is right or wrong.</p>'
     views = {}
     for part in parts:
         names = {node.conditions: node.name for node in part.facts.nodes if node.in_tree}
