@@ -37,7 +37,7 @@ CUE = re.compile(
     r"|has to|can only) be|"
     r"leav(?:es|ing)(?: us)?(?: with)?)\b,?(?:\s+(?:it|this|that)\s+(?:is|must be|should be|has to be)|\s+it's)?:?"
     r"|(?P<cjk>(?:答案|选项|選項|解答|回答|正解|答え|정답|답)(?:应该是|应该为|应为|应是|就是|是|为|選|は|은|는|\s*[:=])+"
-    r"|(?:应该?选择?|故选|所以选|因此选|选择|我选|本题选|(?<![可备待所被当筛挑精])选)(?!项)(?:的是|是|为|:)?|因此(?:是|为)?|所以(?:是|为)?)"
+    r"|(?:应该?选择?|故选|所以选|因此选|选择|我选择?|本题选|(?<![可备待所被当筛挑精])选)(?!项)(?:的是|是|为|:)?|因此(?:是|为)?|所以(?:是|为)?)"
     r"|\"?\b(?P<key>(?:final_?answer|answer|choice|option|selected_option|prediction|label)\"?\s*:)",
     re.IGNORECASE,
 )
@@ -46,7 +46,7 @@ TAG = re.compile(
     re.IGNORECASE,
 )
 FILLER = re.compile(
-    r"(?:[\s\"'“”*_`#>:\-–—({【「《\[]|(?:clearly|probably|likely|definitely|most likely|therefore|thus|that|the"
+    r"(?:[\s\"'“”*_`#<>:\-–—({【「《\[]|(?:clearly|probably|likely|definitely|most likely|therefore|thus|that|the"
     r"|indeed|simply|just|"
     r"actually|both|option|choice|letter|answer|number|label(?:l?ed)?|are|is|be|die|der|das|la|le|el|opción"
     r"|option|as|by|"
@@ -82,6 +82,13 @@ DENIES = re.compile(
     r"unlikely|kein\w{0,2}|nicht|ohne|pas|sans|sin)\b|n't\b|不是|没有|未见|无|不选|排除|并非|不|ではな",
     re.IGNORECASE,
 )
+# Words that stand beside what is meant, or are one of two: «next to the liver», «a cyst or …».
+BESIDE = re.compile(
+    r"\b(?:next to|adjacent to|lateral to|medial to|anterior to|posterior to|close to|near|above|below|beneath|beside"
+    r"|behind|in front of|between|or)\s+(?:an?\s+|the\s+|possibly\s+|maybe\s+)?$|或者?$",
+    re.IGNORECASE,
+)
+OR_ELSE = re.compile(r"\s+or\b|或", re.IGNORECASE)
 DENIES_LETTER = re.compile(
     r"(?:\b(?:not|neither|nor|never|than|rul(?:e|es|ed|ing) out|exclud\w{1,4}|eliminat\w{1,4}|except|unlike"
     r"|without|of|over|against)"
@@ -154,7 +161,13 @@ LINE_OF_LIST = re.compile(
 # Around a letter or words.
 OPENING = re.compile(r"[\s•\-–—>\"'(\[{【「✅☑👉]{0,12}(?:(?:option|choice|选项)\s?[(\[]?)?", re.IGNORECASE)
 OPTION_BEFORE = re.compile(r"(?:option|choice|选项|number|letter|\()[\s\"':(]*$", re.IGNORECASE)
-LETTER_ENDS = re.compile(r"[)\].:,、–—\-\n\"}】」]|\s{0,4}[–—\-(\n:]|\s*\Z|\s+(?:because|since|as|is|due|based)\b")
+LETTER_ENDS = re.compile(
+    r"[)\].:,、–—\-\n\"}】」]|\s{0,4}[–—\-(\n:]|\s*\Z|\s+(?:because|since|as|is|due|based|it is)\b"
+)
+# A letter before a noun of its own is no answer: «B symptoms».
+LETTER_OF_NOUN = re.compile(
+    r"\s+(?!(?:to|because|since|as|is|was|and|or|for|here|with|due|based|from|in|but|it|would|given|although)\b)[a-z]"
+)
 LETTER_CLOSES = re.compile(r"[)\]\"'】」]|[\s.!]*\Z")
 NEXT_SENTENCE = re.compile(r"[A-Z][)\]]?\s+(?:is|are|was|does|would|shows|has|can|could)\b")
 BRACKET = re.compile(r"\s{0,4}\([^()\n]{0,80}\)")

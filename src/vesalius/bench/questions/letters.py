@@ -173,6 +173,7 @@ class _Reader:
                 passed += 1
             begin = max(clauses[passed - 1] if passed else 0, at - 120)
             no = cues.DENIES.search(text, begin, at) or cues.WRONG.match(text, found.end)
+            no = no or cues.BESIDE.search(text[max(0, at - 40) : at]) or cues.OR_ELSE.match(text, found.end)
             (denied if no else named).update(found.places)
             around.append(text[end:at])
             end = found.end
@@ -191,6 +192,8 @@ class _Reader:
         for at, found in self.mentions.letters():
             before = cues.CLAUSE.split(self.text[:at])[-1]
             if cues.DENIES.search(before) or cues.WRONG.match(self.text, found.end):
+                continue
+            if cues.LETTER_OF_NOUN.match(self.text, found.end) and not cues.OPTION_BEFORE.search(before):
                 continue
             if cues.MEANT.search(before) or cues.LETTER_CLOSES.match(self.text, found.end):
                 named += found.places

@@ -15,7 +15,7 @@ _DENIAL = re.compile(f"{_NO}|{_CJK_NO}", re.IGNORECASE)
 _SAYS = re.compile(
     r"\[\[\s{0,9}(?P<box>yes|no)\b[^\]]{0,80}\]\]|<(?:answer|final_answer|final)>\s{0,9}(?P<tag>yes|no)\b"
     r"|(?:answers?|antwort|réponse|respuesta|conclusion|答案)\"?\s{0,4}(?:to (?:this|the|your) question\s{0,4})?"
-    r"(?:is|:|would be|should be|must be|ist|est|es|是|为|：)\s{0,9}(?:therefore\s+|a\s+)?(?:clear\s+)?[\"'“(\[]{0,3}"
+    r"(?:is:?|:|would be|should be|must be|ist|est|es|是|为|：)\s{0,9}(?:therefore\s+|a\s+)?(?:clear\s+)?[\"'“(\[]{0,3}"
     rf"(?P<stated>{_YES}|{_NO})\b|答案(?:是|为|:)\s{{0,9}}(?P<cjk>{_CJK_NO}|{_CJK_YES})",
     re.IGNORECASE,
 )
