@@ -17,6 +17,7 @@ import signal
 import socket
 import sqlite3
 import sys
+import tempfile
 import time
 import traceback
 from collections import deque
@@ -37,6 +38,7 @@ CREATE TABLE IF NOT EXISTS units (
 """
 
 
+_PATIENCE = 600  # seconds to wait for somebody who reads the file with other means
 _KEYS = 500  # of one query; SQLite takes 999 everywhere
 
 
@@ -71,17 +73,30 @@ class Run:
     def __init__(self, path: str | Path, *, read_only: bool = False):
         self.path = Path(path)
         self.read_only = read_only
-        if read_only:  # beside a driver that is at work: what is committed can be read
-            self.connection = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
+        if read_only:
+            self.connection = self._copy()
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self.connection = sqlite3.connect(self.path, timeout=30)
+            self.connection = sqlite3.connect(self.path, timeout=_PATIENCE)
             self.connection.executescript(TABLES)
         except sqlite3.DatabaseError as error:
             remedy = "remove the file or choose another output"
             raise VesaliusError(f"is no state of a run ({error})", file=self.path, remedy=remedy) from None
         self._claim()
+
+    def _copy(self) -> sqlite3.Connection:
+        """A copy to look at, made at once: whoever reads at leisure would keep the driver from writing."""
+        self._folder = tempfile.TemporaryDirectory(prefix="vesalius-")
+        try:
+            source = sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
+            copy = sqlite3.connect(Path(self._folder.name) / self.path.name)
+            with contextlib.closing(source):
+                source.backup(copy)
+        except sqlite3.DatabaseError as error:
+            remedy = "name the folder or file of a run"
+            raise VesaliusError(f"is no state of a run ({error})", file=self.path, remedy=remedy) from None
+        return copy
 
     def _claim(self) -> None:
         """One driver at a time; a claim of a process that is gone counts for nothing."""
@@ -96,6 +111,8 @@ class Run:
         if not self.read_only:
             self.set_fact("driver", None)
         self.connection.close()
+        if self.read_only:
+            self._folder.cleanup()
 
     def __enter__(self) -> "Run":
         return self
