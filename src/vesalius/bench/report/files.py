@@ -1,7 +1,7 @@
 """A report on disk: CSVs, `report.json`, figures as SVG and PNG, and the page.
 
-Knows the names of the files. Leaves what stands in them to its neighbours, and an earlier report to `folder`. Every file
-appears whole or not at all.
+Knows the names of the files. Leaves what stands in them to its neighbours, and an earlier report to `folder`. Every
+file appears whole or not at all.
 """
 
 import json

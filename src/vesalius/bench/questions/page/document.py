@@ -301,7 +301,8 @@ def _browser() -> Section:
         '<label class="grow"><span>Search in questions, options and answers</span><input type="search" name="words" '
         'autocomplete="off"></label></form>'
         '<p class="count"><span id="count" role="status" aria-live="polite"></span><span class="hint"><kbd>j</kbd> '
-        'next, <kbd>k</kbd> previous</span></p>'
+        'next, <kbd>k</kbd> previous</span><button type="button" '
+        'class="plain save-classes">Save classes.csv</button></p>'
         '<div class="desk"><div class="list" role="listbox" tabindex="0" aria-label="Questions"><div class="all" '
         'role="presentation"></div></div><article class="question" tabindex="-1"></article></div>'
     )  # fmt: skip
