@@ -198,7 +198,7 @@ def _details(judged: Judged, facts: Facts, pictures: Thumbnails) -> Iterator[tup
     rows = judged.rows.filter(pl.col("benchmark") == facts.name).join(order, on="case")
     rows = rows.sort("number", "rotation", "repeat", maintain_order=True)
     starts = rows["number"].to_numpy()
-    with Store(_folder(judged, facts.name)) as store:
+    with _opened(judged, facts.name) as store:
         prompts = _prompts(store, facts)
         for first in range(0, len(facts.cases), _CHUNK):
             ids = facts.cases[first : first + _CHUNK]
@@ -212,13 +212,14 @@ def _details(judged: Judged, facts: Facts, pictures: Thumbnails) -> Iterator[tup
                 yield sample, _detail(sample, answers[sample.question.id], facts, prompts, pictures)
 
 
-def _folder(judged: Judged, benchmark: str) -> Path:
+def _opened(judged: Judged, benchmark: str) -> Store:
     """The first run that holds the benchmark; its questions are the same in all."""
     for folder in judged.folders:
-        with Store(folder) as store:
-            if benchmark in store.benchmarks:
-                return folder
-    raise VesaliusError(f"no run holds {benchmark}", code="runs")
+        store = Store(folder, read_only=True)
+        if benchmark in store.benchmarks:
+            return store
+        store.run.close()
+    raise VesaliusError(f"no run holds {benchmark}", remedy="name its run, too", code="runs")
 
 
 def _detail(
