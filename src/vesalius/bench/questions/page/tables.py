@@ -79,7 +79,9 @@ def pairs(facts: Facts, node: str, label: str) -> str:
     body = []
     for row in rows.iter_rows(named=True):
         told = "better" if row["significant"] else "cannot be told apart"
-        low, high = row["ci_low"], row["ci_high"]
+        low, high, detectable = row["ci_low"], row["ci_high"], row["detectable"]
+        if not row["only_better"] + row["only_worse"]:  # a spread of nothing tells nothing
+            low = high = detectable = None
         body.append([
             (escape(row["better"]), row["better"]), (escape(row["worse"]), row["worse"]),
             (told if row["significant"] else f'<span class="quiet">{told}</span>', told),
@@ -89,7 +91,7 @@ def pairs(facts: Facts, node: str, label: str) -> str:
             (p_value(row["p_holm"]).removeprefix("p = ").removeprefix("p "), row["p_holm"]),
             (f"{row['only_better']:,}", row["only_better"]), (f"{row['only_worse']:,}", row["only_worse"]),
             (f"{row['n']:,}", row["n"]),
-            ("–" if row["detectable"] is None else f"{100 * row['detectable']:.1f}", row["detectable"]),
+            ("–" if detectable is None else f"{100 * detectable:.1f}", detectable),
         ])  # fmt: skip
     return table(columns, body, f"Pairs of models on the questions that both were asked, {label}")
 
