@@ -5,7 +5,7 @@ answers mean to `reading`.
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -139,12 +139,6 @@ def _asks(
         asked = render(question, settings.prompt, places, examples)
         note = (question.id, rotation, places)
         yield Ask(f"{key}/{question.id}/{rotation}.{repeat}", asked, repeat, note)
-
-
-def asked_as(store: Store, benchmark: str, settings: Settings) -> Callable[[Sample], Question]:
-    """What makes of a sample the question as a model was asked it first: the exact prompt, for reports."""
-    shots = _shots(store, benchmark, settings)
-    return lambda sample: next(_asks("", iter([sample]), shots, settings, 0, 0)).question
 
 
 def without_media(question: Question) -> Question:

@@ -12,6 +12,7 @@ HTML, so that nothing has to be escaped but what JSON escapes.
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,10 @@ from vesalius.bench.questions.judge import CLASSES
 from vesalius.bench.questions.page.facts import Facts
 from vesalius.bench.questions.page.thumbnails import Thumbnails
 from vesalius.bench.questions.page.words import STATUSES
-from vesalius.bench.questions.runner import Settings, asked_as
 from vesalius.bench.questions.runs import Judged
 from vesalius.bench.questions.store import Store
 from vesalius.bench.questions.tables import scored
-from vesalius.errors import VesaliusError
-from vesalius.models.prompt import Prompt
-from vesalius.records import Question, Sample
+from vesalius.records import Message, Sample
 from vesalius.run import fingerprint, replacing
 
 _CHUNK = 200  # questions read at once, and at most in a script
@@ -38,7 +36,6 @@ _WORDS = 2000  # questions in a script of words
 FIRST_WORDS = 110  # characters of a question in the list
 MOST = 100_000  # characters of an answer that are shown
 _SEARCHED = 400  # characters of an answer that are searched
-_MOST_EXAMPLES = 20_000_000  # questions times examples to choose from, above which prompts are shown without examples
 
 # A state is one character for a model and question: 4 × status + correctness, from "0" on.
 _STATES = [*STATUSES, "not_asked"]
@@ -198,11 +195,13 @@ def _details(judged: Judged, facts: Facts, pictures: Thumbnails) -> Iterator[tup
     rows = judged.rows.filter(pl.col("benchmark") == facts.name).join(order, on="case")
     rows = rows.sort("number", "rotation", "repeat", maintain_order=True)
     starts = rows["number"].to_numpy()
-    with _opened(judged, facts.name) as store:
-        prompts = _prompts(store, facts)
+    with ExitStack() as opened:
+        stores = [opened.enter_context(Store(folder, read_only=True)) for folder in judged.folders]
+        stores = [store for store in stores if facts.name in store.benchmarks]
         for first in range(0, len(facts.cases), _CHUNK):
             ids = facts.cases[first : first + _CHUNK]
-            samples = list(store.samples(facts.name, ids))
+            samples = list(stores[0].samples(facts.name, ids))  # the same in all
+            prompts = _prompts(stores, facts, ids)
             pictures.make(part.path for s in samples for part in s.question.media if part.type == "image" and part.path)
             low, high = np.searchsorted(starts, [first, first + len(ids)])
             answers: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -212,22 +211,12 @@ def _details(judged: Judged, facts: Facts, pictures: Thumbnails) -> Iterator[tup
                 yield sample, _detail(sample, answers[sample.question.id], facts, prompts, pictures)
 
 
-def _opened(judged: Judged, benchmark: str) -> Store:
-    """The first run that holds the benchmark; its questions are the same in all."""
-    for folder in judged.folders:
-        store = Store(folder, read_only=True)
-        if benchmark in store.benchmarks:
-            return store
-        store.run.close()
-    raise VesaliusError(f"no run holds {benchmark}", remedy="name its run, too", code="runs")
-
-
 def _detail(
     sample: Sample, answers: dict[str, list[dict[str, Any]]], facts: Facts,
-    prompts: dict[str, Callable[[Sample], str]], pictures: Thumbnails,
+    prompts: dict[str, dict[str, str]], pictures: Thumbnails,
 ) -> dict[str, Any]:  # fmt: skip
     question = sample.question
-    asked = {model: prompts[model](sample) for model in answers if model in prompts}
+    asked = {model: prompts[model][question.id] for model in answers if question.id in prompts.get(model, ())}
     different = list(dict.fromkeys(asked.values()))
     models = [
         {"model": i, "prompt": different.index(asked[model]) if model in asked else None,
@@ -261,35 +250,21 @@ def _medium(part: Any, pictures: Thumbnails) -> dict[str, Any]:
     return {"said": f"A {part.type} is not shown here{f': {name}' if name else ''}."}
 
 
-def _prompts(store: Store, facts: Facts) -> dict[str, Callable[[Sample], str]]:
-    """Model → what makes its prompt; models that were asked alike share it."""
-    out: dict[str, Callable[[Sample], str]] = {}
-    shared: dict[str, Callable[[Sample], str]] = {}
-    for model in facts.models:
-        said = facts.benchmark.models[model].get("settings")
-        if said:
-            key = fingerprint({k: v for k, v in said.items() if k not in ("limit", "select", "retries", "repeats")})
-            if key not in shared:
-                shared[key] = _prompt(store, facts, said)
-            out[model] = shared[key]
+def _prompts(stores: Sequence[Store], facts: Facts, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Model → id → the prompt as it was sent; a challenge keeps none."""
+    out = {}
+    for store in stores:
+        for model in facts.models:
+            if f"{facts.name}/{model}" in store.models:
+                kept = store.prompts(facts.name, model, ids)
+                out[model] = {id: as_text(messages) for id, messages in kept.items()}
     return out
 
 
-def _prompt(store: Store, facts: Facts, said: dict[str, Any]) -> Callable[[Sample], str]:
-    known = {k: v for k, v in said.items() if k in Settings.__dataclass_fields__ and k != "prompt"}
-    settings = Settings(**known, prompt=Prompt(**said.get("prompt", {})))
-    left_out = ""
-    if settings.shots and len(facts.cases) * facts.benchmark.entry["n"] > _MOST_EXAMPLES:
-        left_out = f"[{settings.shots} solved examples stood here; too many questions to choose them again]\n"
-        settings = Settings(**{**known, "shots": 0}, prompt=settings.prompt)
-    render = asked_as(store, facts.name, settings)
-    return lambda sample: left_out + as_text(render(sample))
-
-
-def as_text(question: Question) -> str:
-    """A rendered question as text, with a sign where a medium stands."""
+def as_text(messages: Sequence[Message]) -> str:
+    """Messages as text, with a sign where a medium stands."""
     lines = []
-    for message in question.messages:
+    for message in messages:
         parts = [part.text or "" if part.type == "text" else f"[{part.type}]\n" for part in message.parts]
         lines.append(f"{message.role}:\n{''.join(parts)}")
     return "\n\n".join(lines)
