@@ -2,7 +2,7 @@
 
     .venv/bin/python side_by_side/asking.py [--peer VLMEVALKIT] [--n 2000] [--repeats 5] [--memory]
 
-Questions with JPEGs of about 30 kB each; a stub that answers at once, so that what is measured is the client. Clients
+Questions with JPEGs of about 40 kB each; a stub that answers at once, so that what is measured is the client. Clients
 take turns, in another order each round; each is a process of its own. *Asking* is the time from the first question to
 the last kept answer, *command* that of the whole process with its imports, its reading of the file and its tables.
 Only ratios within a round mean something; the median over rounds and its spread are printed. On a busy machine the
@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -29,11 +28,15 @@ from letters import environment, table
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
+_PEAK = (
+    "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+    "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
 SLOW = ("Inspect", "VLMEvalKit")  # a minute or more each: only in the first round
 
 
 def make(folder: Path, n: int, images: int = 2000) -> Path:
-    """A benchmark of n questions whose JPEGs have about 30 kB."""
+    """A benchmark of n questions whose JPEGs have about 40 kB."""
     import numpy as np
     from PIL import Image
 
@@ -121,14 +124,10 @@ def memory(folder: Path, url: str, sizes: tuple[int, ...]) -> list[list[str]]:
         for _ in range(2):
             name = f"m=openai:stub@{url}?concurrency=32"
             words = [str(BIN / "vesalius"), "bench", "run", str(file), "-m", name, "-o", str(folder / f"memory{n}")]
-            process = os.posix_spawn(words[0], words, os.environ, file_actions=[
-                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
-            ])  # fmt: skip
-            _, status, used = os.wait4(process, 0)
-            if status:
-                sys.exit(f"bench run on {n} questions failed")
-            peaks.append(used.ru_maxrss / 1024)
+            # Through a small process: a child's peak begins with the size of whoever started it.
+            started = [sys.executable, "-c", _PEAK, *words]
+            done = subprocess.run(started, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+            peaks.append(int(done.stdout.splitlines()[-1]) / 1024)
         rows.append([f"{n:,}", *(f"{peak:.0f} MB" for peak in peaks)])
     return rows
 
@@ -160,14 +159,14 @@ def main() -> None:
         try:
             url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"  # type: ignore[union-attr]
             print(f"{arguments.n:,} questions, JPEGs of {size:.0f} kB on average; {machine()}\n")
-            compare(arguments, folder, file, url, python)
+            if arguments.repeats:
+                compare(arguments, folder, file, url, python)
             if arguments.memory:
                 print("\nPeak memory of `vesalius bench run`, and of the same command when all is answered:\n")
                 print(table(["questions", "asking", "again"], memory(folder, url, (2000, 8000, 32000))))
         finally:
             server.kill()
             server.wait()
-    print(f"\nThis script itself: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
 def compare(arguments: argparse.Namespace, folder: Path, file: Path, url: str, python: Path) -> None:
@@ -176,6 +175,7 @@ def compare(arguments: argparse.Namespace, folder: Path, file: Path, url: str, p
     for concurrency in arguments.concurrency:
         clients = {
             "bare httpx": lambda out, c=concurrency: client("httpx", python, file, url, c, out),
+            "bare aiohttp": lambda out, c=concurrency: client("aiohttp", Path(sys.executable), file, url, c, out),
             "ours": lambda out, c=concurrency: client("ours", Path(sys.executable), file, url, c, out),
             "vesalius bench run": lambda out, c=concurrency: command(file, url, c, out),
             "Inspect": lambda out, c=concurrency: inspect(file, url, c, out),

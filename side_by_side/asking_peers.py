@@ -2,6 +2,7 @@
 
     asking_peers.py serve                                    prints its port; answers every question at once
     asking_peers.py httpx   FILE URL CONCURRENCY OUT         a bare asyncio + httpx loop: the yardstick
+    asking_peers.py aiohttp FILE URL CONCURRENCY OUT         the same with aiohttp, which ours uses
     asking_peers.py ours    FILE URL CONCURRENCY OUT         what `vesalius bench run` does between start and end
     asking_peers.py vlmevalkit FILE URL CONCURRENCY OUT CHECKOUT [--no-pause]
 
@@ -81,6 +82,16 @@ def rows(file: str) -> list[dict]:
     return [json.loads(line) for line in Path(file).read_text().splitlines()]
 
 
+def body(row: dict) -> dict:
+    """What the bare loops send."""
+    image = base64.b64encode(Path(row["image"]).read_bytes()).decode()
+    content = [
+        {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{image}"}},
+        {"type": "text", "text": prompt(row)},
+    ]
+    return {"model": "stub", "messages": [{"role": "user", "content": content}], "max_tokens": 512}
+
+
 async def httpx_loop(file: str, url: str, concurrency: int, out: str) -> tuple[float, int]:
     """What anybody would write: as many workers as may be in flight, a list of answers, a file at the end."""
     import httpx
@@ -94,14 +105,28 @@ async def httpx_loop(file: str, url: str, concurrency: int, out: str) -> tuple[f
 
         async def worker():
             for row in left:
-                image = base64.b64encode(Path(row["image"]).read_bytes()).decode()
-                content = [
-                    {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{image}"}},
-                    {"type": "text", "text": prompt(row)},
-                ]
-                body = {"model": "stub", "messages": [{"role": "user", "content": content}], "max_tokens": 512}
-                reply = await client.post(f"{url}/chat/completions", json=body)
+                reply = await client.post(f"{url}/chat/completions", json=body(row))
                 answers[row["id"]] = reply.json()["choices"][0]["message"]["content"]
+
+        await asyncio.gather(*(worker() for _ in range(concurrency)))
+    Path(out).write_text(json.dumps(answers))
+    return time.perf_counter() - start, len(answers)
+
+
+async def aiohttp_loop(file: str, url: str, concurrency: int, out: str) -> tuple[float, int]:
+    """The same as `httpx_loop`."""
+    import aiohttp
+
+    questions = rows(file)
+    answers = {}
+    start = time.perf_counter()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=concurrency)) as client:
+        left = iter(questions)
+
+        async def worker():
+            for row in left:
+                async with client.post(f"{url}/chat/completions", json=body(row)) as reply:
+                    answers[row["id"]] = (await reply.json())["choices"][0]["message"]["content"]
 
         await asyncio.gather(*(worker() for _ in range(concurrency)))
     Path(out).write_text(json.dumps(answers))
@@ -157,9 +182,9 @@ def main() -> None:
         asyncio.run(serve())
         return
     file, url, concurrency, out, *more = words
-    client = {"httpx": httpx_loop, "ours": ours, "vlmevalkit": vlmevalkit}[who]
-    found = client(file, url, int(concurrency), out, *more)
-    seconds, answers = asyncio.run(found) if who == "httpx" else found
+    clients = {"httpx": httpx_loop, "aiohttp": aiohttp_loop, "ours": ours, "vlmevalkit": vlmevalkit}
+    found = clients[who](file, url, int(concurrency), out, *more)
+    seconds, answers = asyncio.run(found) if asyncio.iscoroutine(found) else found
     print(json.dumps({"seconds": seconds, "answers": answers}))
 
 
