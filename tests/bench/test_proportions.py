@@ -145,3 +145,9 @@ def test_the_detectable_difference_is_found_in_four_runs_of_five():
     assert detectable == pytest.approx((1.959964 + 0.841621) * np.sqrt(disagree / n), rel=0.1)
     found = np.mean([paired(*models(detectable))["p"] < 0.05 for _ in range(400)])
     assert found == pytest.approx(0.8, abs=0.08)
+
+
+def test_models_that_never_disagree_have_no_interval_of_width_zero():
+    found = paired(np.array([1.0, 0, 1]), np.array([1.0, 0, 1]))
+    assert (found["difference"], found["p"]) == (0, 1)
+    assert np.isnan([found["ci_low"], found["ci_high"], found["detectable"]]).all()

@@ -54,6 +54,7 @@ def _one(old: Judged, new: Judged, name: str, model: str) -> tuple[dict[str, Any
     columns: list[Any] = [pl.lit(name).alias("benchmark"), pl.lit(model).alias("model"), "case"]
     pairs = [(pl.col(c).alias(f"{c}_before"), pl.col(f"{c}_after")) for c in ("choice", "correct", "status")]
     changed = both.filter(differs).select(*columns, *(column for pair in pairs for column in pair))
+    found = {key: value if value == value else None for key, value in found.items()}  # JSON has no NaN
     row = {"benchmark": name, "model": model, **found, "shared": both.height, "changed": changed.height,
            "asked_otherwise": _otherwise(old, new, name, model)}  # fmt: skip
     return row | {"said": _sentence(row, first.height, second.height)}, changed
@@ -64,7 +65,7 @@ def _sentence(row: dict[str, Any], n_old: int, n_new: int) -> str:
     if (n_old, n_new) != (row["shared"],) * 2:
         said += f" (of {n_old:,} and {n_new:,})"
     said += f"; {row['changed']:,} results differ"
-    if "difference" in row:
+    if row["changed"] and "difference" in row:
         said += (
             f": {row['only_first']:,} better, {row['only_second']:,} worse, {100 * row['difference']:+.1f} points "
             f"(95 %: {100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f}, p = {row['p']:.2g})"

@@ -134,7 +134,7 @@ def paired(
         `n`; `only_first`, `only_second` (questions that one has right and the other wrong); `difference` and its 95 %
         interval (normal, cluster-robust); `p` (exact McNemar, or by sign changes of whole clusters; the latter where
         scores are not 0 or 1, too); `detectable`: the smallest true difference that this test would find with a
-        power of 80 % at the 5 % level.
+        power of 80 % at the 5 % level. Interval and detectable difference are NaN where the two never disagree.
     """
     difference = first - second
     n = len(difference)
@@ -144,10 +144,12 @@ def paired(
     binary = np.isin(first, (0, 1)).all() and np.isin(second, (0, 1)).all()
     only_first, only_second = int((difference > 0).sum()), int((difference < 0).sum())
     p = mcnemar(only_first, only_second) if binary and k == n else sign_flip(difference, groups, seed=seed)
-    half = _quantile(LEVEL) * error
+    if only_first + only_second == 0:  # how far apart models are that never disagreed is not known, and not zero
+        error = float("nan")
+    low, high = np.clip([mean - _quantile(LEVEL) * error, mean + _quantile(LEVEL) * error], -1.0, 1.0)
     return {
         "n": n, "only_first": only_first, "only_second": only_second, "difference": mean,
-        "ci_low": max(-1.0, mean - half), "ci_high": min(1.0, mean + half), "p": p,
+        "ci_low": float(low), "ci_high": float(high), "p": p,
         "detectable": (_quantile(LEVEL) + _power()) * error,
     }  # fmt: skip
 

@@ -80,8 +80,6 @@ def pairs(facts: Facts, node: str, label: str) -> str:
     for row in rows.iter_rows(named=True):
         told = "better" if row["significant"] else "cannot be told apart"
         low, high, detectable = row["ci_low"], row["ci_high"], row["detectable"]
-        if not row["only_better"] + row["only_worse"]:  # a spread of nothing tells nothing
-            low = high = detectable = None
         body.append([
             (escape(row["better"]), row["better"]), (escape(row["worse"]), row["worse"]),
             (told if row["significant"] else f'<span class="quiet">{told}</span>', told),
