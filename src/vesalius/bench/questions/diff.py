@@ -54,8 +54,8 @@ def _one(old: Judged, new: Judged, name: str, model: str) -> tuple[dict[str, Any
     columns: list[Any] = [pl.lit(name).alias("benchmark"), pl.lit(model).alias("model"), "case"]
     pairs = [(pl.col(c).alias(f"{c}_before"), pl.col(f"{c}_after")) for c in ("choice", "correct", "status")]
     changed = both.filter(differs).select(*columns, *(column for pair in pairs for column in pair))
-    found = {key: value if value == value else None for key, value in found.items()}  # JSON has no NaN
-    row = {"benchmark": name, "model": model, **found, "shared": both.height, "changed": changed.height,
+    known = {key: value if value == value else None for key, value in found.items()}  # JSON has no NaN
+    row = {"benchmark": name, "model": model, **known, "shared": both.height, "changed": changed.height,
            "asked_otherwise": _otherwise(old, new, name, model)}  # fmt: skip
     return row | {"said": _sentence(row, first.height, second.height)}, changed
 
