@@ -225,7 +225,7 @@ def _challenge(benchmarks: list[str], model: list[str], out: Path, dry_run: bool
         said = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
         console.print(f"{escape(name)}: {said}")
     for name, reason in summary.not_run.items():
-        console.print(f"[yellow]{escape(name)}: not run: {escape(reason)}")
+        console.print(f"[yellow]{escape(name)}: {escape(reason)}")
     console.print(f"{escape(summary.name)}: {summary.last_line()}, in {escape(str(out / 'cases.csv'))}")
     console.print(f"Judge them: vesalius bench report {out}", markup=False)
     unscored = summary.scores.failed + summary.scores.unscorable if summary.scores else 0
