@@ -19,14 +19,13 @@ def list_benchmarks(as_json: Annotated[bool, typer.Option("--json", help="Print 
     if as_json:
         typer.echo(json.dumps([vars(known) for known in KNOWN], ensure_ascii=False))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("name", "what", "questions", "hub file", "reported (%)", box=None, pad_edge=False)
     for known in KNOWN:
-        hub = f"{known.hub} · {known.file}" if known.hub else "– (name its JSON file)"
-        table.add_row(known.name, f"{known.title}, {known.source}", known.questions, hub, known.reference)
-    Console().print(table)
+        typer.echo(f"{known.name:<16} {known.title}: {known.questions}; {known.source}")
+        typer.echo(
+            f"{'':<16} {f'hub:{known.hub}/{known.file}' if known.hub else 'download it, and name its JSON file'}"
+        )
+        if known.reference:
+            typer.echo(f"{'':<16} reported accuracy (%): {known.reference}")
 
 
 def tree(

@@ -360,3 +360,19 @@ def test_predictions_that_were_sent_in_need_no_media(bench, tmp_path):
     with open(tmp_path / "report/answers.csv", newline="") as file:
         statuses = {(row["model"], row["status"]) for row in csv.DictReader(file)}
     assert statuses == {("sent", "answered"), ("asked", "no_medium")}
+
+
+def test_captions_get_bleu_of_the_whole_set_beside_the_means(tmp_path):
+    import sacrebleu
+
+    truths = ["a slide of breast carcinoma with necrosis and many mitoses", "normal colon mucosa with regular glands"]
+    said = ["a slide of breast carcinoma with few mitoses", "colon mucosa with regular glands"]
+    rows = [{"id": i, "type": "caption", "question": "Describe it.", "answer": truth} for i, truth in enumerate(truths)]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "m.jsonl").write_text("\n".join(json.dumps({"id": i, "text": text}) for i, text in enumerate(said)))
+    cli("run", tmp_path / "captions.jsonl", "-m", f"m=files:{tmp_path / 'm.jsonl'}", "-o", tmp_path / "run")
+    cli("report", tmp_path / "run", "--out", tmp_path / "report", "--no-figures")
+    with open(tmp_path / "report/metrics.csv", newline="") as file:
+        found = {row["metric"]: float(row["mean"]) for row in csv.DictReader(file) if row["node"] == "all"}
+    assert found["corpus_bleu_4"] == pytest.approx(sacrebleu.corpus_bleu(said, [truths], lowercase=True).score / 100)
+    assert set(found) == {f"{kind}bleu_{n}" for kind in ("", "corpus_") for n in range(1, 5)} | {"rouge_l"}

@@ -43,7 +43,7 @@ KNOWN = (
           "SlideBench-VQA-BCNB.csv", "arXiv 2410.11761", "SlideChat 54.1"),
     Known("proteinlmbench", "ProteinLMBench", "944 choices of six, text", "tsynbio/ProteinLMBench",
           "ProteinLMBench.json", "arXiv 2406.05540", "InternLM2-protein 62.2"),
-    Known("vqa-rad", "VQA-RAD", "2,244 yes/no and open questions with images", "", "", "Lau et al. 2018"),
+    Known("vqa-rad", "VQA-RAD", "yes/no and open questions on radiology images", "", "", "Lau et al. 2018"),
 )  # fmt: skip
 
 

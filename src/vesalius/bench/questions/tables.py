@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from vesalius.bench.questions.runs import Judged
+from vesalius.bench.questions.words import corpus_bleu
 from vesalius.bench.stats.pairwise import ALPHA, holm
 from vesalius.bench.stats.proportions import paired, share
 from vesalius.records import SCORE_SCHEMA
@@ -174,7 +175,10 @@ def statuses(judged: Judged) -> pl.DataFrame:
 
 
 def metric_means(judged: Judged) -> pl.DataFrame:
-    """`benchmark, model, node, metric, n, mean, ci_low, ci_high` of F1, recall, BLEU, …"""
+    """`benchmark, model, node, metric, n, mean, ci_low, ci_high` of F1, recall, BLEU, …
+
+    Beside the means of captions' smoothed BLEU stands that of the whole set (`corpus_bleu_4`), as papers report it.
+    """
     out = []
     for name, benchmark in judged.benchmarks.items():
         mine = judged.metrics.filter((pl.col("benchmark") == name) & (pl.col("rotation") == 0))
@@ -185,9 +189,26 @@ def metric_means(judged: Judged) -> pl.DataFrame:
             clusters = np.unique(part["cluster"].to_numpy(), return_inverse=True)[1]
             mean, low, high = share(part["value"].to_numpy(), clusters)
             out.append((name, model, node, metric, part.height, mean, low, high))
+        out += _corpus_bleu(judged, name, benchmark.nodes)
     names = ("benchmark", "model", "node", "metric", "n", "mean", "ci_low", "ci_high")
     kinds = (*[pl.String] * 4, pl.Int64, *[pl.Float64] * 3)
     return pl.DataFrame(out, schema=dict(zip(names, kinds, strict=True)), orient="row")
+
+
+def _corpus_bleu(judged: Judged, name: str, nodes: pl.DataFrame) -> list[tuple]:
+    """Rows of `metric_means` for captions; a whole set has no interval here."""
+    captions = judged.benchmarks[name].cases.filter(pl.col("type") == "caption").select("id")
+    rows = judged.rows.filter(
+        (pl.col("benchmark") == name) & (pl.col("rotation") == 0) & (pl.col("repeat") == 0) & (pl.col("expected") != "")
+    )
+    joined = nodes.join(captions, on="id").join(rows, left_on="id", right_on="case")
+    out = []
+    for (node, model), part in joined.group_by("node", "model", maintain_order=True):
+        said = [text if status == "answered" else "" for text, status in part.select("answer", "status").iter_rows()]
+        for n in range(1, 5):
+            value = corpus_bleu(said, part["expected"].to_list(), n)
+            out.append((name, model, node, f"corpus_bleu_{n}", part.height, value, None, None))
+    return out
 
 
 def answers(judged: Judged) -> pl.DataFrame:
