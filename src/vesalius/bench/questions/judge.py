@@ -199,7 +199,7 @@ def preflight(model: Model, task: str) -> None:
     model.check()
     controls = TASKS[task].controls
     questions = [_question(f"control-{i}", words, allowed) for i, (words, allowed, _) in enumerate(controls)]
-    for answer in model.answer(iter(questions)):
+    for answer in sorted(model.answer(iter(questions)), key=lambda answer: answer.id):
         _, allowed, wanted = controls[int(answer.id.rpartition("-")[2])]
         verdict = parse(answer.text, allowed)
         if verdict is None or verdict.verdict != wanted:
