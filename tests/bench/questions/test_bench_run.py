@@ -376,3 +376,29 @@ def test_captions_get_bleu_of_the_whole_set_beside_the_means(tmp_path):
         found = {row["metric"]: float(row["mean"]) for row in csv.DictReader(file) if row["node"] == "all"}
     assert found["corpus_bleu_4"] == pytest.approx(sacrebleu.corpus_bleu(said, [truths], lowercase=True).score / 100)
     assert set(found) == {f"{kind}bleu_{n}" for kind in ("", "corpus_") for n in range(1, 5)} | {"rouge_l"}
+
+
+def test_a_changed_file_never_meets_answers_or_verdicts_on_the_former_one(bench):
+    ask(bench)
+    with Store(bench.parent / "run") as store:
+        row = ("judge/match/set/m", "by", "q0", 0, 0, "[]", "x")
+        store.connection.execute("INSERT INTO plan VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        store.run.commit()
+    bench.write_text(bench.read_text().replace("Which organ", "Which vessel"))
+    model, _, results = ask(bench, Settings(limit=5))
+    assert len(model.asked) == len(results) == 5
+    with Store(bench.parent / "run", read_only=True) as store:
+        assert list(store.connection.execute("SELECT id FROM plan WHERE benchmark LIKE 'judge/%'")) == []
+
+
+def test_verdicts_go_with_the_settings_they_were_given_under(bench):
+    ask(bench, Settings(limit=2))
+    with Store(bench.parent / "run") as store:
+        for model in ("m", "other"):
+            row = (f"judge/match/set/{model}", "by", "q0", 0, 0, "[]", "x")
+            store.connection.execute("INSERT INTO plan VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        store.run.commit()
+    ask(bench, Settings(limit=2, blind=True))
+    with Store(bench.parent / "run", read_only=True) as store:
+        kept = store.connection.execute("SELECT benchmark FROM plan WHERE benchmark LIKE 'judge/%'").fetchall()
+    assert kept == [("judge/match/set/other",)]

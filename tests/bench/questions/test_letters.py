@@ -105,7 +105,13 @@ def test_any_text_is_read_or_said_not_to_be(text, key):
         assert (found.status == "answered") == bool(found.places)
         assert several or len(found.places) <= 1
         assert all(0 <= place < len(OPTIONS[key]) for place in found.places)
-    read_yes_no(text, "Is there a pneumothorax?")
+    assert read_yes_no(text, "Is there a pneumothorax?").status in (
+        "answered",
+        "unparsed",
+        "refused",
+        "empty",
+        "cut_off",
+    )
 
 
 @settings(max_examples=100, deadline=None)

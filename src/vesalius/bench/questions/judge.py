@@ -271,7 +271,7 @@ def apply(row: Row, result: Result, found: Mapping[str, Any]) -> Row:
         metrics["judge"] = int(verdict.verdict) / 10
     row = replace(row, metrics=metrics)
     verdict = found.get("match")
-    if verdict is None or verdict.verdict == "NONE":
+    if verdict is None or verdict.verdict == "NONE" or row.choice:  # what rules can read by now needs no judge
         return row
     place = LETTERS.index(verdict.verdict)
     choice = ("yes", "no")[place] if result.sample.question.type == "yes_no" else LETTERS[result.places[place]]

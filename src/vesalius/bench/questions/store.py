@@ -120,6 +120,8 @@ class Store:
         n = 0
         with self.connection:
             self.connection.execute("DELETE FROM samples WHERE benchmark = ?", (name,))
+            if known and known["sha256"] != digest:  # answers to other questions must not meet these truths
+                self._forget(name)
             for n, sample in enumerate(file.samples(), 1):
                 row = (name, n, sample.question.id, json.dumps(sample.to_json(), ensure_ascii=False))
                 self.connection.execute("INSERT INTO samples VALUES (?, ?, ?, ?)", row)
@@ -176,10 +178,20 @@ class Store:
         """
         if self.asked_otherwise(benchmark, model, settings):
             with self.connection:
-                self.connection.execute("DELETE FROM plan WHERE benchmark = ? AND model = ?", (benchmark, model.name))
+                self._forget(benchmark, model.name)
         identity = model.identity()
         said = {"identity": identity, "depends": fingerprint(identity, settings), **record}
         self.remember("models", f"{benchmark}/{model.name}", said)
+
+    def _forget(self, benchmark: str, model: str | None = None) -> None:
+        """Drops what is planned, and judges' verdicts on it; answers stay, and are found again."""
+        if model is None:
+            self.connection.execute("DELETE FROM plan WHERE benchmark = ?", (benchmark,))
+            judged = "instr(benchmark, ?) > 0", f"/{benchmark}/"
+        else:
+            self.connection.execute("DELETE FROM plan WHERE benchmark = ? AND model = ?", (benchmark, model))
+            judged = "substr(benchmark, -length(?1)) = ?1", f"/{benchmark}/{model}"
+        self.connection.execute(f"DELETE FROM plan WHERE benchmark LIKE 'judge/%' AND {judged[0]}", (judged[1],))
 
     def plan(self, benchmark: str, model: str) -> Callable[[Ask, str], None]:
         """For `asking.ask`: notes under which key each answer lies; `Ask.note` is (id, rotation, places)."""
