@@ -143,11 +143,12 @@ def open_model(url: str, **defaults: Any) -> Model:
     try:
         options = module.Options(**given)
     except ValidationError as error:
-        raise _bad_option(url, error, known) from None
+        raise bad_option(url, error, known) from None
     return module.connect(parsed.target, parsed.name, options)
 
 
-def _bad_option(url: str, error: ValidationError, known: dict[str, Any]) -> VesaliusError:
+def bad_option(url: str, error: ValidationError, known: dict[str, Any]) -> VesaliusError:
+    """What pydantic said of a URL's options, for a person."""
     first = error.errors()[0]
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
