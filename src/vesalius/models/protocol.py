@@ -1,6 +1,7 @@
 """Who answers: the protocol that every model keeps, and how a short URL names one.
 
     hf:NAME_OR_PATH   openai:MODEL@BASE_URL   files:PATH   command:PROGRAM   container:IMAGE   random:SEED
+    monai:BUNDLE
 
 A URL may carry a name in front (`mine=hf:out/`) and options behind (`hf:out/?device=cuda&batch=8`). Each backend is a
 file of its own, imported when it is named. Leaves asking durably (what is done, retries, accounts) to `asking.py`, and
@@ -27,6 +28,7 @@ BACKENDS = {
     "files": "vesalius.models.files",
     "command": "vesalius.models.command",
     "container": "vesalius.models.container",
+    "monai": "vesalius.models.monai",
     "random": "vesalius.models.random",
 }
 _URL = re.compile(rf"(?:(?P<name>[^=:/?&]+)=)?(?P<backend>{'|'.join(BACKENDS)}):(?P<rest>.*)", re.DOTALL)
