@@ -4,7 +4,7 @@ This file knows metrics as readers of scores need them; the numbers themselves c
 To add one: write its function, add a line here, and name it in `segmentation.COMPUTERS` (docs/add_a_metric.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -110,9 +110,13 @@ DEFAULT_METRICS = ("dsc", "nsd", "hd95", "volume_difference")
 
 
 def metric(name: str) -> Metric:
-    """The metric of that name (`instance_recall:0-1ml` is a part of `instance_recall`).
+    """The metric of that name (`instance_recall:0-1ml` is a part of `instance_recall`, `dsc@3` is `dsc` after 3 clicks).
 
     One that is not known, from somebody's own table, is taken as a fraction where higher is better.
     """
+    base, _, clicks = name.partition("@")
+    if clicks.isdigit() and (known := METRICS.get(base)):
+        many = f"{clicks} click{'' if clicks == '1' else 's'}"
+        return replace(known, name=name, title=f"{known.title}, {many}", definition=f"After {many}. {known.definition}")
     known = METRICS.get(name) or METRICS.get(name.partition(":")[0]) or OF_ANSWERS.get(name)
     return known or _fraction(name, name, "Not defined by Vesalius; taken as higher is better, worst 0.")

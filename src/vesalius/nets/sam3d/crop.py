@@ -1,8 +1,9 @@
 """From the patient to a crop and back: windows of a volume, normalised, and logits on the volume's own grid.
 
-A window is a cube of `size` voxels of `spacing` mm (times a zoom) on a lattice that begins at the volume's edge. Its axes
-are the volume's own, in the order nearest to right, front, head, so that linear interpolation is a small matrix along
-each axis, both ways: logits return from low resolution to any grid without a cube between, and it is logits that are
+A window is a cube of `size` voxels of `spacing` mm (times a zoom) on a lattice that begins at the volume's edge. Its
+axes are the volume's, in the order nearest to right, front, head, so that linear interpolation is a small matrix along
+each
+axis, both ways: logits return from low resolution to any grid without a cube between, and it is logits that are
 interpolated, never labels (TotalSegmentator#283). What was used in training travels with the weights, as
 `preprocessor_config.json`.
 """
@@ -112,36 +113,39 @@ class Scan:
         out[:3, :3], out[:3, 3] = turn * voxel, self.affine[:3, 3] + turn @ first
         return out
 
-    def cut(self, window: Window, data: np.ndarray | None = None) -> np.ndarray:
+    def cut(self, window: Window, data: np.ndarray | None = None, beyond: float | None = None) -> np.ndarray:
         """Intensities in a window, float32 (size, size, size), clipped, `pad` beyond the volume.
 
-        `data`, with axes as `self.data`, is cut instead of the volume where it is given.
+        `data`, with axes as `self.data`, is cut instead of the volume where it is given: unclipped, `beyond` beyond it.
         """
-        out = self.data if data is None else data
+        out, outside = (self.data, self.how.pad) if data is None else (data, beyond or 0.0)
         for axis in range(3):
             at = (np.arange(self.how.size) + window.corner[axis] + 0.5) * self.mm(window.zoom) / self.step[axis] - 0.5
-            out = _take(out, at, axis, self.how.pad)
+            out = _take(out, at, axis, outside)
         out = np.ascontiguousarray(out, np.float32)
-        return out if self.how.clip is None else np.clip(out, *self.how.clip, out=out)
+        return out if self.how.clip is None or data is not None else np.clip(out, *self.how.clip, out=out)
 
     def crop(self, window: Window) -> torch.Tensor:
         """A normalised crop, (1, 1, size, size, size)."""
         return torch.from_numpy(normalise(self.cut(window)))[None, None]
 
-    def spread(self, logits: np.ndarray, window: Window) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
-        """Low-resolution logits of a crop on the volume's voxels, slab by slab.
+    def spread(
+        self, logits: np.ndarray, window: Window, ratio: float
+    ) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+        """Low-resolution logits on the volume's voxels, slab by slab.
 
         Args:
-            logits: (m, m, m), any m that divides the size.
-            window: the crop's.
+            logits: (i, j, k), of a crop or of a longer stretch from the window's corner on.
+            window: whose corner and zoom count.
+            ratio: voxels of a crop along a voxel of the logits.
 
         Yields:
-            where (slices of `self.data`) and logits there, float32; voxels beyond the window are left out.
+            where (slices of `self.data`) and logits there, float32; voxels beyond the logits are left out.
         """
         matrices, boxes = [], []
         for axis in range(3):
             at = ((np.arange(self.data.shape[axis]) + 0.5) * self.step[axis]) / self.mm(window.zoom)
-            at = (at - window.corner[axis]) * (logits.shape[axis] / self.how.size) - 0.5  # low-resolution index
+            at = (at - window.corner[axis]) / ratio - 0.5  # low-resolution index
             inside = np.flatnonzero((at >= -0.5) & (at <= logits.shape[axis] - 0.5))
             if not len(inside):
                 return

@@ -1,0 +1,166 @@
+"""Folders of images and references, and models that take clicks, to the one long Score table.
+
+A unit of work is a case of a model; the state lies beside the table, so that a killed run goes on. A case that fails is
+a row a structure with the worst value and its reason.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from vesalius.bench.clicks.protocol import Protocol, run_case
+from vesalius.bench.metrics import metric
+from vesalius.bench.score import write_table
+from vesalius.errors import VesaliusError
+from vesalius.formats.labels import LabelMap, find_label_map
+from vesalius.formats.masks import Entry, find_cases, find_images, read_mask
+from vesalius.models.promptable import Promptable, open_promptable
+from vesalius.records import SCORE_SCHEMA
+from vesalius.run import Run, Unit, file_stamp, fingerprint, provenance, work
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of it: cases times models, how many failed, how many were done now, and cases without an image."""
+
+    pairs: int
+    failed: int
+    done_now: int
+    without_image: tuple[str, ...]
+
+
+def run(
+    images: str | Path,
+    references: str | Path,
+    models: Mapping[str, str],
+    out: str | Path,
+    protocol: Protocol,
+    *,
+    structures: Sequence[str] = (),
+    cases: Sequence[str] = (),
+    benchmark: str = "clicks",
+    workers: int | None = None,
+) -> Summary:
+    """Clicks through every case with every model and writes the table.
+
+    Args:
+        images, references: folders; see `formats/masks.py` for the layouts.
+        models: name -> URL of a model that takes clicks.
+        out: the Score table.
+        protocol: see there.
+        structures: which; all that the references name by default.
+        cases: which; all by default.
+        benchmark: name in the table.
+        workers: processes; one a core by default.
+
+    Raises:
+        VesaliusError: folders without cases, a model that does not open, a structure that no reference names.
+        Interrupted: stopped; the same call goes on.
+    """
+    out = Path(out)
+    pairs, without = _pairs(images, references, cases)
+    labels = find_label_map(references)
+    _check_structures(structures, labels)
+    stamps = {name: _identity(url) for name, url in models.items()}
+    units = [
+        Unit(
+            f"{name}/{case}",
+            fingerprint(stamps[name], asdict(protocol), list(structures), file_stamp(image), file_stamp(entry.path)),
+            (url, case, str(image), entry, labels, protocol, tuple(structures)),
+        )
+        for case, (image, entry) in pairs.items()
+        for name, url in models.items()
+    ]
+    with Run(out.with_name(out.name + ".run")) as state:
+        done = work(state, units, click_case, crashed=_crashed, label="clicking", workers=workers, count=_failed)
+        found = [(unit.key.rsplit("/", 1), payload) for unit, payload, _, _ in state.payloads(units)]
+    targets = list(dict.fromkeys(row["target"] for _, payload in found for row in payload["rows"]))
+    names = [f"{m}@{n}" for n in protocol.after for m in protocol.metrics]
+    rows = [
+        {"benchmark": benchmark, "model": model, "case": case, **row}
+        for (model, case), payload in found
+        for row in (payload["rows"] or _lost(payload["problem"], targets or list(structures) or ["all"], names))
+    ]
+    facts = {"protocol": asdict(protocol), "models": dict(models), "provenance": provenance(("torch", "numpy"))}
+    write_table(
+        pl.DataFrame(rows, schema=SCORE_SCHEMA, orient="row").sort("model", "case", maintain_order=True), out, facts
+    )
+    failed = sum(_failed(payload) for _, payload in found)
+    return Summary(len(units), failed, done, tuple(without))
+
+
+def _pairs(images: str | Path, references: str | Path, wanted: Sequence[str]):
+    pictures, masks = find_images(images), find_cases(references)
+    unknown = sorted(set(wanted) - masks.keys())
+    if unknown:
+        raise VesaliusError(f"no reference is called {unknown[0]}", file=references, remedy="check the names")
+    pairs = {c: (pictures[c], m) for c, m in masks.items() if c in pictures and (not wanted or c in wanted)}
+    if not pairs:
+        remedy = f"images are called {next(iter(pictures))}, …, references {next(iter(masks))}, …"
+        raise VesaliusError("no image belongs to a reference", file=images, remedy=remedy, code="no_pairs")
+    return pairs, [case for case in masks if case not in pictures and (not wanted or case in wanted)]
+
+
+def _check_structures(structures: Sequence[str], labels: LabelMap | None) -> None:
+    if labels is not None and (unknown := [s for s in structures if s not in labels.targets]):
+        remedy = f"structures are: {', '.join(labels.targets)}"
+        raise VesaliusError(f"no structure is called {unknown[0]}", file=labels.path, remedy=remedy, code="usage")
+
+
+def _identity(url: str) -> Any:
+    model = open_promptable(url)
+    identity = getattr(model, "identity", None)
+    return identity() if identity else [url]
+
+
+def click_case(
+    url: str,
+    case: str,
+    image: str,
+    entry: Entry,
+    labels: LabelMap | None,
+    protocol: Protocol,
+    structures: tuple[str, ...],
+) -> dict[str, Any]:
+    """One case of one model, in a worker: rows, or the problem."""
+    from vesalius.media.volume import read_volume
+
+    try:
+        volume = read_volume(image)
+        mask = read_mask(entry, labels)
+        if mask.shape != volume.shape:
+            problem = f"the reference has shape {mask.shape}, the image {volume.shape}"
+            raise VesaliusError(problem, case=case, remedy="give references on the image's grid", code="geometry")
+        wanted = [name for name in structures or mask.targets if name in mask.targets]
+        session = _opened(url).open(volume)
+        truths = {name: mask.binary(name) for name in wanted}
+        return {"rows": list(run_case(session, truths, protocol, case)), "problem": None}
+    except VesaliusError as error:
+        return {"rows": [], "problem": str(error)}
+
+
+@lru_cache(maxsize=2)
+def _opened(url: str) -> Promptable:
+    """A model a worker; threads are the pool's business."""
+    return open_promptable(url)
+
+
+def _failed(payload: Mapping[str, Any]) -> bool:
+    return payload["problem"] is not None
+
+
+def _crashed(unit: Unit, error: VesaliusError) -> dict[str, Any]:
+    return {"rows": [], "problem": str(error)}
+
+
+def _lost(problem: str, targets: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of a case that failed: the worst value where the metric has one."""
+    return [
+        {"metric": name, "target": target, "value": metric(name).worst, "status": "failed", "reason": problem}
+        for target in targets
+        for name in names
+    ]
