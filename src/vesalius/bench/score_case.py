@@ -15,7 +15,7 @@ import numpy as np
 from vesalius.bench.metrics import metric
 from vesalius.bench.metrics.segmentation import Pair, Settings, compare
 from vesalius.errors import VesaliusError
-from vesalius.formats.labels import LabelMap
+from vesalius.formats.labels import SYNONYMS, LabelMap
 from vesalius.formats.masks import Entry, Mask, is_dicom, read_mask
 from vesalius.media.counts import present
 from vesalius.media.grid import grid_difference, orientation_of
@@ -278,7 +278,8 @@ def _spellings(name: str) -> list[str]:
     """How a name may be written by others: `Left Kidney`, `kidney_left`, `leftkidney`, `Kidney_L` (AAPM TG-263)."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     words = [_SIDES.get(w, w) for w in re.split(r"[\W_]+", parted.lower()) if w]
-    return [name, " ".join(sorted(words)), "".join(words)]
+    in_order = " ".join(sorted(words))
+    return [name, in_order, "".join(words), SYNONYMS.get(in_order, in_order)]
 
 
 _OTHER_SIDE = {"left": "right", "right": "left", "lt": "rt", "rt": "lt", "l": "r", "r": "l"}

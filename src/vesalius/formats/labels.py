@@ -16,6 +16,14 @@ import yaml
 from vesalius.errors import VesaliusError
 
 FILE_NAMES = ("dataset.json", "labels.yaml", "labels.yml", "labels.json")
+# What vocabularies call one structure, as words in alphabetical order: Touchstone and AMOS say `postcava` where
+# TotalSegmentator says `inferior_vena_cava`. Only what is the same structure stands here, never what is part of it.
+SYNONYMS = {
+    "postcava": "cava inferior vena",
+    "ivc": "cava inferior vena",
+    "bladder": "bladder urinary",
+    "oesophagus": "esophagus",
+}
 _FORMS = 'write "liver: 1" or "1: liver" on a line each; several ids as "kidneys: [2, 3]"; names as "liver: Liver GTV"'
 
 

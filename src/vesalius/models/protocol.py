@@ -1,7 +1,7 @@
 """Who answers: the protocol that every model keeps, and how a short URL names one.
 
     hf:NAME_OR_PATH   openai:MODEL@BASE_URL   files:PATH   command:PROGRAM   container:IMAGE   random:SEED
-    monai:BUNDLE
+    monai:BUNDLE   command:nnunet?model=FOLDER   command:totalsegmentator
 
 A URL may carry a name in front (`mine=hf:out/`) and options behind (`hf:out/?device=cuda&batch=8`). Each backend is a
 file of its own, imported when it is named. Leaves asking durably (what is done, retries, accounts) to `asking.py`, and
@@ -30,6 +30,11 @@ BACKENDS = {
     "container": "vesalius.models.container",
     "monai": "vesalius.models.monai",
     "random": "vesalius.models.random",
+}
+# Programs that `command:` knows by name: their folders, label maps and command lines.
+PRESETS = {
+    "nnunet": "vesalius.models.presets.nnunet",
+    "totalsegmentator": "vesalius.models.presets.totalsegmentator",
 }
 _URL = re.compile(rf"(?:(?P<name>[^=:/?&]+)=)?(?P<backend>{'|'.join(BACKENDS)}):(?P<rest>.*)", re.DOTALL)
 _OPTIONS = re.compile(r"\?(?=[a-z_]+=[^?]*$)")  # a Windows path or a glob may hold a question mark of its own
@@ -139,7 +144,8 @@ def open_model(url: str, **defaults: Any) -> Model:
         VesaliusError: no such backend, an unknown or wrong option, a library that is not installed.
     """
     parsed = parse_url(url)
-    module = import_module(BACKENDS[parsed.backend])
+    preset = PRESETS.get(parsed.target) if parsed.backend == "command" else None
+    module = import_module(preset or BACKENDS[parsed.backend])
     known = module.Options.model_fields
     given = {k: v for k, v in defaults.items() if k in known and v is not None} | parsed.options
     try:
