@@ -7,8 +7,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import polars as pl
 import pytest
 
+from vesalius.bench.challenge import run_challenge
 from vesalius.errors import VesaliusError
 from vesalius.media.volume import Volume, read_labels, read_volume, write_volume
 from vesalius.models.protocol import open_model
@@ -428,6 +430,27 @@ def test_the_identity_changes_with_weights_configuration_and_label_map_and_not_w
     (tmp_path / "labels.yaml").write_text("spleen: 1\n")
     named = open_model(f"monai:{model.bundle.root}?labels={tmp_path / 'labels.yaml'}").identity()
     assert len({json.dumps(one) for one in (before, after, named)}) == 3
+
+
+def test_in_a_challenge_a_bundles_names_meet_the_references_whatever_their_ids_and_words(make, tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    inside = ball(tmp_path / "images" / "a_0000.nii.gz", GRIDS["oblique, anisotropic"])
+    reference = np.where(inside, 7, 0).astype(np.uint8)
+    write_volume(tmp_path / "labels" / "a.nii.gz", Volume(reference, GRIDS["oblique, anisotropic"]))
+    _nan(tmp_path / "images" / "b_0000.nii.gz")
+    write_volume(tmp_path / "labels" / "b.nii.gz", Volume(np.full((20, 20, 20), 7, np.uint8), np.eye(4)))
+    (tmp_path / "challenge.yaml").write_text(
+        "name: veins\nimages: images\nlabels: labels\nstructures: {postcava: 7}\nmetrics: [dsc]\n"
+    )
+    root = make(channels={"0": "background", "1": "inferior_vena_cava"}).bundle.root
+    url = f"veins=monai:{root}?device=cpu"
+    summary = run_challenge(tmp_path / "challenge.yaml", [url], tmp_path / "run", workers=1)
+    assert summary.statuses == {"veins": {"answered": 1, "failed": 1}}
+    scores = pl.read_parquet(summary.table).filter(metric="dsc").sort("case")
+    assert scores["target"].to_list() == ["postcava", "postcava"]
+    assert scores["value"][0] > 0.93 and scores["value"][1] == 0
+    assert run_challenge(tmp_path / "challenge.yaml", [url], tmp_path / "run", workers=1).asked_now == 0
 
 
 def test_a_question_without_a_volume_fails(make):

@@ -24,7 +24,8 @@ def run(
         "Lines, Parquet), or a challenge.yaml.", show_default=False)],
     model: Annotated[list[str], typer.Option(
         "--model", "-m", help="Who answers (may be repeated): hf:PATH, openai:MODEL@URL, files:PATH, command:PROGRAM, "
-        "container:IMAGE, random:SEED. NAME= in front names it, ?option=value behind sets what is its own: "
+        "container:IMAGE, monai:BUNDLE, command:nnunet?model=DIR, command:totalsegmentator (docs/frameworks.md), "
+        "random:SEED. NAME= in front names it, ?option=value behind sets what is its own: "
         "small=hf:out/?batch=8", show_default=False)],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run; the same one goes on.")] = Path("run"),
     select: Annotated[str | None, typer.Option(

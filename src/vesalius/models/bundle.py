@@ -162,8 +162,8 @@ class Bundle:
     def running(self) -> Iterator[None]:
         """Its own `scripts` can be imported in here, and no network is reached from this thread."""
         for name, module in list(sys.modules.items()):  # of another bundle
-            file = getattr(module, "__file__", None) or ""
-            if name.partition(".")[0] == "scripts" and not file.startswith(str(self.root)):
+            file = Path(getattr(module, "__file__", None) or "/")
+            if name.partition(".")[0] == "scripts" and not file.is_relative_to(self.root):
                 del sys.modules[name]
         sys.path.insert(0, str(self.root))
         try:

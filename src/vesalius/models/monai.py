@@ -67,9 +67,7 @@ class MonaiBundle:
     def check(self) -> str:
         """Opens the bundle, which runs its code, and says what it segments with what."""
         opened, meta = self.opened, self.bundle.meta
-        names = self.given or self.bundle.structures
-        if self.given is None and opened.argmax:
-            names = self.bundle.names(True, 1)
+        names = self.given or self.bundle.names(opened.argmax, len(self.bundle.structures))
         count = sum(p.numel() for p in opened.network.parameters())
         network = getattr(opened.network, "original_name", type(opened.network).__name__)
         title = " ".join(str(meta[key]) for key in ("name", "version") if meta.get(key)) or self.bundle.root.name
