@@ -69,13 +69,12 @@ class Segmentation:
 
 
 class Session(Protocol):
-    """One volume being segmented; what was computed of it (embeddings) is kept and used again.
+    """One volume being segmented; what was computed of it (embeddings) is kept and used again."""
 
-    Attributes:
-        volume: as it was opened.
-    """
-
-    volume: Volume
+    @property
+    def volume(self) -> Volume:
+        """As it was opened."""
+        ...
 
     def segment(
         self,

@@ -110,7 +110,7 @@ DEFAULT_METRICS = ("dsc", "nsd", "hd95", "volume_difference")
 
 
 def metric(name: str) -> Metric:
-    """The metric of that name (`instance_recall:0-1ml` is a part of `instance_recall`, `dsc@3` is `dsc` after 3 clicks).
+    """The metric of that name (`instance_recall:0-1ml` is a part of `instance_recall`, `dsc@3` is after 3 clicks).
 
     One that is not known, from somebody's own table, is taken as a fraction where higher is better.
     """

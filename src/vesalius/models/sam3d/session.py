@@ -47,7 +47,7 @@ class Sam3DSession:
         return self.scan.volume
 
     def focus(self, corners: np.ndarray | None) -> None:
-        """Keeps one window, around these corners (RAS mm, (n, 3)), whatever is clicked; None lets it follow the clicks."""
+        """Keeps one window, around corners (RAS mm, (n, 3)), whatever is clicked; None: it follows the clicks."""
         places = None if corners is None else self.scan.along(corners)
         self._fixed = None if places is None else self.scan.window(places.min(0), places.max(0), self.zoom)
 
@@ -81,23 +81,24 @@ class Sam3DSession:
 
     @torch.no_grad()
     def segment_organs(self, organs: Sequence[str], probability: bool = False) -> list[Segmentation]:
-        """Organs by name, without a prompt: overlapping windows over the whole volume, their logits weighed together."""
+        """Organs by name, without a prompt: overlapping windows over the volume, their logits weighed together."""
         experts = [self._automatic(organ) for organ in organs]
         size, how = self.scan.how.size, self.scan.how
-        shape = np.maximum(np.ceil(self.scan.extent / self.scan.mm(self.zoom)).astype(int), size)
-        room = -(-(shape - size) // how.lattice) * how.lattice  # the last window may reach beyond the volume
+        room = np.ceil(self.scan.extent / self.scan.mm(self.zoom)).astype(int) - size
+        first = np.minimum(room // 2, 0)  # a small volume lies in the middle of its window
+        room = -(-np.maximum(room, 0) // how.lattice) * how.lattice  # the last window may reach beyond the volume
         starts = [_starts(int(n), size // 2 // how.lattice * how.lattice) for n in room]
         total = np.zeros((len(organs), *((room + size) // self.ratio)), np.float32)
         weight, bump = np.zeros(total.shape[1:], np.float32), _bump(size // self.ratio)
         for corner in ((i, j, k) for i in starts[0] for j in starts[1] for k in starts[2]):
-            embedded = self._embed(Window(corner, self.zoom))
+            embedded = self._embed(_window(first + corner, self.zoom))
             low = torch.zeros(1, 1, *[self.mixture.foundation.config.mask_size] * 3, device=self._device)
             part = tuple(slice(c // self.ratio, c // self.ratio + len(bump)) for c in corner)
             for number, expert in enumerate(experts):
                 out = self.mixture.decode(embedded, Prompts(masks=low), expert)
                 total[number][part] += bump * out.logits[0, 0].float().cpu().numpy()
             weight[part] += bump
-        found = [self._on_grid(logits / weight, Window((0, 0, 0), self.zoom), probability) for logits in total]
+        found = [self._on_grid(logits / weight, _window(first, self.zoom), probability) for logits in total]
         return [
             Segmentation(mask, experts={name: 1.0}, probability=chance)
             for (mask, chance), name in zip(found, experts, strict=True)
@@ -226,6 +227,10 @@ class Sam3DSession:
         if unknown:
             notes.append(f"the gate does not know {', '.join(sorted(unknown))}: name it, or train the gate again")
         return tuple(notes)
+
+
+def _window(corner: np.ndarray, zoom: float) -> Window:
+    return Window((int(corner[0]), int(corner[1]), int(corner[2])), zoom)
 
 
 def _starts(room: int, stride: int) -> list[int]:

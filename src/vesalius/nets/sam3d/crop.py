@@ -21,7 +21,7 @@ from vesalius.errors import VesaliusError
 from vesalius.media.grid import same_axes, spacing_of
 from vesalius.media.volume import Volume
 
-_RAS = SimpleNamespace(shape=(1, 1, 1), affine=np.eye(4))
+RAS = SimpleNamespace(shape=(1, 1, 1), affine=np.eye(4))
 _SLAB = 1 << 24  # values of logits that are made at once on the way back
 
 
@@ -76,7 +76,7 @@ class Scan:
         """
         self.volume, self.how = volume, preprocessing
         _check(volume)
-        self.data, self.affine = same_axes(volume.data, volume.affine, _RAS)
+        self.data, self.affine = same_axes(volume.data, volume.affine, RAS)
         self.step = np.array(spacing_of(self.affine))
         self.extent = self.step * self.data.shape
 
@@ -113,14 +113,32 @@ class Scan:
         out[:3, :3], out[:3, 3] = turn * voxel, self.affine[:3, 3] + turn @ first
         return out
 
-    def cut(self, window: Window, data: np.ndarray | None = None, beyond: float | None = None) -> np.ndarray:
-        """Intensities in a window, float32 (size, size, size), clipped, `pad` beyond the volume.
+    def lattice(self) -> tuple[int, ...]:
+        """Voxels of the lattice that hold the volume, along each axis."""
+        return tuple(int(n) for n in np.ceil(self.extent / self.how.spacing - 1e-6))
+
+    def nearest(self, data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Labels (axes as `self.data`) on the first `shape` voxels of the lattice, by nearest neighbour."""
+        places = [
+            np.clip(np.round((np.arange(n) + 0.5) * self.how.spacing / step - 0.5).astype(int), 0, m - 1)
+            for n, step, m in zip(shape, self.step, data.shape, strict=True)
+        ]
+        return data[np.ix_(*places)]
+
+    def cut(
+        self,
+        window: Window,
+        data: np.ndarray | None = None,
+        beyond: float | None = None,
+        shape: tuple[int, ...] | None = None,
+    ) -> np.ndarray:
+        """Intensities in a window, float32 (size, size, size) or `shape`, clipped, `pad` beyond the volume.
 
         `data`, with axes as `self.data`, is cut instead of the volume where it is given: unclipped, `beyond` beyond it.
         """
         out, outside = (self.data, self.how.pad) if data is None else (data, beyond or 0.0)
-        for axis in range(3):
-            at = (np.arange(self.how.size) + window.corner[axis] + 0.5) * self.mm(window.zoom) / self.step[axis] - 0.5
+        for axis, n in enumerate(shape or (self.how.size,) * 3):
+            at = (np.arange(n) + window.corner[axis] + 0.5) * self.mm(window.zoom) / self.step[axis] - 0.5
             out = _take(out, at, axis, outside)
         out = np.ascontiguousarray(out, np.float32)
         return out if self.how.clip is None or data is not None else np.clip(out, *self.how.clip, out=out)
@@ -183,7 +201,7 @@ def normalise(crop: np.ndarray) -> np.ndarray:
 def empty_like(volume: Volume, dtype: Any = bool) -> tuple[np.ndarray, np.ndarray]:
     """An empty array on a volume's own grid, and the same memory with its axes as in `Scan.data`."""
     out = np.zeros(volume.shape, dtype, order="F")
-    return out, same_axes(out, volume.affine, _RAS)[0]
+    return out, same_axes(out, volume.affine, RAS)[0]
 
 
 def _check(volume: Volume) -> None:

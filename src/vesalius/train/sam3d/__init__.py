@@ -1,0 +1,1 @@
+"""SAM-Med3D's three trainings: the foundation, an expert on it, and the gate that joins them."""
