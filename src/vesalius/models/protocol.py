@@ -2,6 +2,7 @@
 
     hf:NAME_OR_PATH   openai:MODEL@BASE_URL   files:PATH   command:PROGRAM   container:IMAGE   random:SEED
     monai:BUNDLE   command:nnunet?model=FOLDER   command:totalsegmentator
+    sam3d:FOLDER   seeds:      (prompted by clicks: promptable.py)
 
 A URL may carry a name in front (`mine=hf:out/`) and options behind (`hf:out/?device=cuda&batch=8`). Each backend is a
 file of its own, imported when it is named. Leaves asking durably (what is done, retries, accounts) to `asking.py`, and
@@ -30,7 +31,10 @@ BACKENDS = {
     "container": "vesalius.models.container",
     "monai": "vesalius.models.monai",
     "random": "vesalius.models.random",
+    "sam3d": "vesalius.models.sam3d",
+    "seeds": "vesalius.models.seeds",
 }
+_NO_TARGET = ("seeds",)  # it opens nothing: `seeds:` is the whole URL
 # Programs that `command:` knows by name: their folders, label maps and command lines.
 PRESETS = {
     "nnunet": "vesalius.models.presets.nnunet",
@@ -124,12 +128,13 @@ def parse_url(url: str) -> ModelUrl:
     ModelUrl(name='small', backend='hf', target='out/checkpoint', options={'device': 'cpu', 'batch': '4'})
     """
     found = _URL.fullmatch(url.strip())
-    if not found or not found["rest"]:
+    if not found or not (found["rest"] or found["backend"] in _NO_TARGET):
         remedy = f"write one of {', '.join(f'{b}:…' for b in BACKENDS)}; a name may stand in front: mine=hf:out/"
         raise VesaliusError(f"«{url}» names no model", remedy=remedy, code="model")
     target, *options = _OPTIONS.split(found["rest"], maxsplit=1)
     given = dict(parse_qsl(options[0], keep_blank_values=True)) if options else {}
-    return ModelUrl(found["name"] or f"{found['backend']}:{target}", found["backend"], target, given)
+    name = found["name"] or (f"{found['backend']}:{target}" if target else found["backend"])
+    return ModelUrl(name, found["backend"], target, given)
 
 
 def open_model(url: str, **defaults: Any) -> Model:

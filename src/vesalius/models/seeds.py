@@ -1,0 +1,475 @@
+"""`seeds:`, region growing from clicks: the promptable model without weights, the baseline of those with weights.
+
+    seeds:      seeds:?spread=3
+
+The first click grows a region: voxels as bright as its surroundings, joined to it without a narrow neck, in the
+smallest window that holds them. Later ones correct it: where it is even around them they grow, too, unless that is out
+of all proportion; elsewhere they add a small ball. Negative clicks take what they would grow and what is nearer to them
+than to a positive one. Knows brightness and distances in mm, and nothing of anatomy or of units, so CT and MR are
+alike. Works in RAS order, so that the order of a file's axes cannot matter. Leaves what a prompt is to `promptable.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from vesalius.errors import VesaliusError
+from vesalius.media.grid import same_axes
+from vesalius.media.volume import Volume
+from vesalius.models.promptable import Prompt, Segmentation, check_prompts
+
+WINDOWS = (24.0, 64.0, 160.0)  # mm from the click to the window's faces; the next one where a region touches a face
+VOXELS = 36  # along each half window at most: what bounds time and memory, whatever the volume's size
+CONTEST = 72  # voxels along each axis at most where positive and negative regions are told apart
+STRICTER = ((1.0, 1.0), (0.7, 1.6), (0.5, 2.4))  # times spread and neck, one after the other while a region leaks
+PROPORTION = 1.5  # a later click may add at most so many times what there is
+BALL = (5.0, 15.0)  # mm, radius of a later click's ball at least and at most
+_RAS = np.eye(4)
+
+Box = tuple[slice, slice, slice]
+
+
+class Options(BaseModel):
+    """How regions grow."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spread: float = Field(2.5, gt=0, description="How unlike a click's surroundings may be, in standard deviations.")
+    neck: float = Field(0.35, ge=0, lt=1, description="Necks up to this share of a region's half width are cut.")
+    widest: float = Field(6.0, ge=0, description="Half width in mm from which on no neck is cut.")
+
+
+def promptable(target: str, name: str, options: Options) -> "Seeds":
+    """The model; `target` stays empty.
+
+    Raises:
+        VesaliusError: there is a target.
+    """
+    if target:
+        raise VesaliusError(f"seeds:{target} — it has no weights to open", remedy="write seeds:", code="model")
+    return Seeds(name, options)
+
+
+def connect(target: str, name: str, options: Options) -> NoReturn:
+    """Refuses: it answers clicks, and no questions."""
+    remedy = "open it with vesalius view IMAGE --model seeds:, or in the click protocol"
+    raise VesaliusError("seeds: answers clicks, not questions", remedy=remedy, code="model")
+
+
+class Seeds:
+    """The classical promptable model; see the module."""
+
+    organs: tuple[str, ...] = ()
+    experts: tuple[str, ...] = ()
+
+    def __init__(self, name: str, options: Options):
+        self.name = name
+        self.options = options
+
+    def open(self, volume: Volume) -> "SeedSession":
+        """Begins with a volume.
+
+        Raises:
+            VesaliusError: code `content`: one slice, NaN or infinity, the same value everywhere.
+        """
+        return SeedSession(volume, self.options)
+
+
+@dataclass(frozen=True, eq=False)
+class _Region:
+    """What one click grew.
+
+    Attributes:
+        mask: bool, in `box` (RAS voxels).
+        cut: whether it reached the widest window's face.
+        middle, spread: brightness inside.
+    """
+
+    box: Box
+    mask: np.ndarray
+    cut: bool
+    middle: float
+    spread: float
+
+
+class SeedSession:
+    """One volume; a click's region is kept, so that each further click costs its own growth alone."""
+
+    def __init__(self, volume: Volume, options: Options):
+        self.volume = volume
+        self.options = options
+        data, self._affine = same_axes(np.asarray(volume.data), volume.affine, Volume(volume.data, _RAS))
+        # Rounded, so that the noise of an affine never decides about a step.
+        self._spacing = np.round(np.linalg.norm(self._affine[:3, :3], axis=0), 4)
+        self._data = data
+        self._regions: dict[tuple[int, ...], _Region] = {}
+        low, high = data.min(), data.max()
+        problem = None
+        if min(data.shape) < 2:
+            problem = f"a volume of shape {volume.shape}: no region can grow in it"
+        elif not (np.isfinite(low) and np.isfinite(high)):
+            problem = "it holds NaN or infinity"
+        elif low == high:
+            problem = f"every voxel is {low:g}"
+        if problem:
+            raise VesaliusError(problem, file=volume.path, remedy="give a volume with a patient in it", code="content")
+
+    def segment(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        organ: str | None = None,
+        expert: str | None = None,
+        start: np.ndarray | None = None,
+        probability: bool = False,
+    ) -> Segmentation:
+        """The structure that the prompts mean; see `promptable.Session`.
+
+        A mask to go on from is kept wherever no click's region reaches. Growing knows no probability: where one is
+        asked for, it is 0 or 255.
+        """
+        if organ or expert:
+            what = f"organ {organ}" if organ else f"expert {expert}"
+            raise VesaliusError(f"seeds: knows no {what}", remedy="click on the structure", code="prompt")
+        check_prompts(prompts, self.volume)
+        boxes = [self._box(p) for p in prompts if p.is_box]
+        clicks = [(self._index(p.at), p.positive) for p in prompts if not p.is_box]
+        seeds = [at for at, positive in clicks if positive]
+        if boxes and not seeds:
+            seeds = [self._typical(box) for box in boxes]
+        if not seeds and start is None:
+            remedy = "click on the structure, draw a box around it, or give a mask to go on from"
+            raise VesaliusError("nothing to go by: no positive click", remedy=remedy, code="prompt")
+        mask = self._ras(start) if start is not None else np.zeros(self._data.shape, bool)
+        notes = self._add(mask, seeds, boxes)
+        self._take(mask, seeds, [at for at, positive in clicks if not positive])
+        for at, positive in clicks:
+            mask[at] = positive
+        back, _ = same_axes(mask, self._affine, self.volume)
+        back = np.asfortranarray(back)
+        likelihood = back.view(np.uint8) * np.uint8(255) if probability else None
+        return Segmentation(back, notes=tuple(notes), probability=likelihood)
+
+    def _add(self, mask: np.ndarray, seeds: list[tuple[int, ...]], boxes: list[Box]) -> list[str]:
+        """Adds the regions of positive clicks, inside the boxes where there are any; what is odd about them."""
+        notes = []
+        start = mask.any()
+        allowed = None
+        if boxes:
+            allowed = np.zeros(self._data.shape, bool)
+            for box in boxes:
+                allowed[box] = True
+        for at in seeds:
+            first = self._region(seeds[0], rescue=True)
+            where, found = first.box, first.mask
+            if at != seeds[0] or start:
+                where, found = self._correction(at, mask, first, self._uneven(seeds[0]))
+            found = found if allowed is None else found & allowed[where]
+            mask[where] |= found
+            if at == seeds[0] and (first.cut or np.count_nonzero(found) < 8):
+                mm = "({:.0f}, {:.0f}, {:.0f}) mm".format(*(self._affine[:3, :3] @ at + self._affine[:3, 3]))
+                wide = f"{2 * WINDOWS[-1]:.0f} mm"
+                cut = f"the region of the click at {mm} reaches the face of its window of {wide}: it is cut there"
+                notes.append(cut if first.cut else f"hardly anything around the click at {mm} is like it")
+        return notes
+
+    def _correction(self, at: tuple[int, ...], mask: np.ndarray, first: _Region, even: float) -> tuple[Box, np.ndarray]:
+        """What a click adds to a mask that there is: its region, or, where that says little, a ball."""
+        if self._uneven(at) <= 2 * even:
+            region = self._region(at)
+            more = np.count_nonzero(region.mask & ~mask[region.box])
+            if not region.cut and more <= PROPORTION * np.count_nonzero(mask):
+                return region.box, region.mask
+        return self._ball(at, mask, first)
+
+    def _uneven(self, at: tuple[int, ...]) -> float:
+        """Spread of brightness close around a voxel, as a region's growth begins with."""
+        steps = self._steps(WINDOWS[0])
+        box = tuple(slice(max(0, int(i - 5 * s)), int(i + 5 * s + 1)) for i, s in zip(at, steps, strict=True))
+        here = tuple(int((i - b.start) // s) for i, b, s in zip(at, box, steps, strict=True))
+        return _start(_blocks(self._data[box].astype(np.float32, order="C"), steps, np.mean), here)[2]
+
+    def _steps(self, half: float) -> np.ndarray:
+        """Voxels a block along each axis in a window."""
+        return _odd(max(half / VOXELS, float(self._spacing.min())) / self._spacing)
+
+    def _ball(self, at: tuple[int, ...], mask: np.ndarray, first: _Region) -> tuple[Box, np.ndarray]:
+        """A ball around a later click that reaches into the mask, without what is brighter or darker than both."""
+        from scipy import ndimage
+
+        reach = np.ceil(BALL[1] / self._spacing).astype(int)
+        box = tuple(slice(max(0, int(i - r)), int(i + r + 1)) for i, r in zip(at, reach, strict=True))
+        here = tuple(i - s.start for i, s in zip(at, box, strict=True))
+        offsets = np.indices(mask[box].shape).T - here
+        away = np.linalg.norm(offsets * self._spacing, axis=-1).T
+        inside = mask[box]
+        gap = float(away[inside].min()) if inside.any() else BALL[1]
+        image = ndimage.gaussian_filter(self._data[box].astype(np.float32, order="C"), 1.0 / self._spacing)
+        low, high = sorted((float(image[here]), first.middle))
+        around = image[away <= BALL[0]]
+        slack = self.options.spread * max(first.spread, _brightness(around, 0.0)[1])
+        ball = (away <= min(max(BALL[0], gap + 3.0), BALL[1])) & (image >= low - slack) & (image <= high + slack)
+        ball[here] = True
+        joined, _ = ndimage.label(ball)
+        return box, joined == joined[here]  # type: ignore[return-value]
+
+    def _take(self, mask: np.ndarray, seeds: list[tuple[int, ...]], against: list[tuple[int, ...]]) -> None:
+        """Takes from the mask what negative clicks grow and what lies nearer to them than to a positive click."""
+        if not against or not mask.any():
+            return
+        taken = np.zeros_like(mask)
+        for at in against:
+            region = self._region(at)
+            taken[region.box] |= region.mask
+        taken &= mask
+        if not taken.any():
+            return
+        box = _bounds(mask, against + seeds)
+        mask[box] &= ~(taken[box] & self._nearer(mask[box], box, seeds, against))
+
+    def _nearer(self, mask: np.ndarray, box: Box, seeds, against) -> np.ndarray:
+        """Where paths inside the mask from negative clicks are shorter than from positive ones; shape of the box.
+
+        Paths are long where brightness changes and near the surface, so that two organs grown into one part at the
+        neck between them.
+        """
+        from scipy import ndimage
+        from skimage.graph import MCP_Geometric
+
+        size = np.array(mask.shape)
+        mm = max(self._spacing.min(), (size * self._spacing).max() / CONTEST)
+        steps = _odd(mm / self._spacing)
+        inside = _blocks(mask, steps, np.max)
+        spacing = self._spacing * steps
+        smooth = ndimage.gaussian_filter(_blocks(self._data[box].astype(np.float32, order="C"), steps, np.mean), 0.7)
+        change = np.linalg.norm([np.asarray(ndimage.sobel(smooth, axis)) for axis in range(3)], axis=0)
+        change /= max(float(np.median(change[inside])), 1e-6) if inside.any() else 1.0
+        depth = ndimage.distance_transform_edt(np.pad(inside, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
+        first = np.array([s.start for s in box])
+
+        def coarse(points) -> list[tuple[int, ...]]:
+            return [tuple((np.array(p) - first) // steps) for p in points]
+
+        foe = coarse(against)
+        own = coarse(seeds) or _core(depth, foe, spacing)
+        cost = np.where(inside, 1 + change + 2 * depth.max() / np.maximum(depth, spacing.min()), np.inf)
+        for at in own + foe:
+            if not np.isfinite(cost[at]):
+                cost[at] = 1.0
+        away, _ = MCP_Geometric(cost, sampling=tuple(spacing)).find_costs(own)
+        near, _ = MCP_Geometric(cost, sampling=tuple(spacing)).find_costs(foe)
+        won = near < away
+        for axis, step in enumerate(steps):
+            won = np.repeat(won, step, axis=axis)
+        return won[tuple(slice(0, n) for n in mask.shape)]
+
+    def _region(self, at: tuple[int, ...], rescue: bool = False) -> _Region:
+        if (*at, rescue) not in self._regions:
+            self._regions[*at, rescue] = self._grown(at, rescue)
+        return self._regions[*at, rescue]
+
+    def _grown(self, at: tuple[int, ...], rescue: bool) -> _Region:
+        """The region of a click, in the smallest window whose faces it does not touch; `rescue` tries leaks again."""
+        for half in WINDOWS:
+            steps = self._steps(half)
+            # Whole blocks of voxels, the click in the middle of its own.
+            reach = np.maximum(1, np.round(half / (self._spacing * steps))).astype(int)
+            first = np.array(at) - steps * reach - steps // 2
+            last = first + steps * (2 * reach + 1)
+            low, high = np.maximum(first, 0), np.minimum(last, self._data.shape)
+            box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+            outer = [(int(a), int(b)) for a, b in zip(low - first, last - high, strict=True)]
+            window = np.pad(self._data[box].astype(np.float32, order="C"), outer, mode="edge")
+            coarse = _blocks(window, steps, np.mean)
+            known = tuple(
+                slice(a // int(s), n - b // int(s)) for (a, b), s, n in zip(outer, steps, coarse.shape, strict=True)
+            )
+            middle = tuple(int(r - k.start) for r, k in zip(reach, known, strict=True))
+            for strict in STRICTER if rescue and half == WINDOWS[-1] else STRICTER[:1]:
+                found = np.zeros(coarse.shape, bool)
+                found[known], *brightness = _grow(coarse[known], middle, self._spacing * steps, self.options, strict)
+                cut = any(
+                    (np.take(found, 0, axis).any() and not outer[axis][0])
+                    or (np.take(found, -1, axis).any() and not outer[axis][1])
+                    for axis in range(3)
+                )
+                if not cut:
+                    break
+            if not cut:
+                break
+        fine = _finer(found, steps)[tuple(slice(a, n - b) for (a, b), n in zip(outer, window.shape, strict=True))]
+        return _Region(box, fine, cut, *brightness)  # type: ignore[arg-type]
+
+    def _ras(self, mask: np.ndarray) -> np.ndarray:
+        if mask.shape != self.volume.shape:
+            problem = f"a start mask of shape {mask.shape} for a volume of {self.volume.shape}"
+            raise VesaliusError(problem, remedy="give it on the volume's grid", code="geometry")
+        return np.array(same_axes(mask.astype(bool), self.volume.affine, Volume(mask, _RAS))[0])
+
+    def _index(self, at) -> tuple[int, ...]:
+        """The voxel (RAS order) that holds a point; on a border between two, the one of larger index."""
+        index = np.linalg.inv(self._affine) @ [*at, 1.0]
+        whole = np.floor(np.round(index[:3], 5) + 0.5).astype(int).clip(0, np.array(self._data.shape) - 1)
+        return tuple(int(i) for i in whole)
+
+    def _box(self, prompt: Prompt) -> Box:
+        corners = np.array([self._index(prompt.at[:3]), self._index(prompt.at[3:])])
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        return tuple(slice(int(a), int(b) + 1) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
+
+    def _typical(self, box: Box) -> tuple[int, ...]:
+        """The voxel near the middle of a box that is as bright as most of the middle."""
+        thirds = tuple(slice(s.start + (s.stop - s.start) // 3, s.stop - (s.stop - s.start) // 3) for s in box)
+        middle = self._data[thirds].astype(np.float32, order="C")
+        unlike = np.abs(middle - np.median(middle)) / max(float(middle.std()), 1e-6)
+        centre = [(n - 1) / 2 for n in middle.shape]
+        away = sum(((i - c) / max(c, 1)) ** 2 for i, c in zip(np.indices(middle.shape), centre, strict=True))
+        best = np.unravel_index(int(np.argmin(unlike + np.round(away, 6))), middle.shape)
+        return tuple(int(s.start + i) for s, i in zip(thirds, best, strict=True))
+
+
+def _grow(image, seed, spacing, options: Options, strict) -> tuple[np.ndarray, float, float]:
+    """What is joined to the seed and as bright as its surroundings.
+
+    Returns:
+        bool of the image's shape; middle and spread of brightness in it.
+    """
+    smooth, middle, spread = _start(image, seed)
+    floor = 0.004 * float(np.subtract(*np.percentile(image[::2, ::2, ::2], (99, 1)))) + 1e-6
+    spread = max(spread, floor)
+    region = np.zeros(image.shape, bool)
+    for _ in range(2):  # the second time with the brightness of what the first found
+        band = np.abs(smooth - middle) <= options.spread * strict[0] * spread
+        band[seed] = True
+        region = _compact(band, seed, spacing, options.neck * strict[1], options.widest * strict[1])
+        if region.sum() < 27:
+            break
+        middle, spread = _brightness(smooth[region], floor)
+    return _to_the_edge(region, image, spread), middle, spread
+
+
+def _to_the_edge(region: np.ndarray, image: np.ndarray, spread: float) -> np.ndarray:
+    """The region grown to where brightness is halfway between its own and that of what lies around, at most two voxels.
+
+    A band of brightness ends before the edge, since voxels there hold both sides. Where inside and outside are alike
+    there is no edge to grow to.
+    """
+    from scipy import ndimage
+
+    found = ndimage.find_objects(region.view(np.uint8))[0]
+    box = tuple(slice(max(0, s.start - 6), s.stop + 6) for s in found)
+    image = ndimage.gaussian_filter(image[box], 0.4)
+    inner = region[box].copy()
+    for _ in range(2):
+        outer = ~ndimage.binary_dilation(inner, iterations=2)
+        own, other = (_around(image, part) for part in (inner, outer))
+        halfway = np.abs(image - own) < np.abs(image - other)
+        edge = ndimage.binary_dilation(inner) & ~inner & halfway & (np.abs(own - other) > 3 * spread)
+        inner |= edge
+    out = region.copy()
+    out[box] = ndimage.binary_fill_holes(inner)
+    return out
+
+
+def _around(image: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Mean brightness of the part of an image that lies around each voxel (Gaussian, 2 voxels)."""
+    from scipy import ndimage
+
+    weight = part.astype(np.float32)
+    below = ndimage.gaussian_filter(weight, 2.0)
+    return ndimage.gaussian_filter(image * weight, 2.0) / np.maximum(below, 1e-6)
+
+
+def _core(depth: np.ndarray, against: list[tuple[int, ...]], spacing: np.ndarray) -> list[tuple[int, ...]]:
+    """What of a mask stands against negative clicks where no positive one does: what is innermost and not near them.
+
+    Args:
+        depth: mm from the mask's surface, 0 outside.
+        against: the negative clicks' voxels.
+        spacing: mm.
+    """
+    inside = np.argwhere(depth > 0)
+    away = np.min([np.linalg.norm((inside - a) * spacing, axis=1) for a in against], axis=0)
+    core = (depth[tuple(inside.T)] >= 0.7 * depth.max()) & (away > depth.max())
+    chosen = inside[core] if core.any() else inside[[int(np.argmax(away))]]
+    return [tuple(int(i) for i in voxel) for voxel in chosen]
+
+
+def _start(image: np.ndarray, seed: tuple[int, ...]) -> tuple[np.ndarray, float, float]:
+    """The image without its finest noise; middle and spread of brightness close around the seed."""
+    from scipy import ndimage
+
+    smooth = ndimage.gaussian_filter(image, 0.8)
+    return smooth, *_brightness(smooth[tuple(slice(max(0, i - 2), i + 3) for i in seed)], 0.0)
+
+
+def _brightness(values: np.ndarray, floor: float) -> tuple[float, float]:
+    """Middle and spread, robust."""
+    middle = float(np.median(values))
+    return middle, max(1.4826 * float(np.median(np.abs(values - middle))), floor)
+
+
+def _compact(band: np.ndarray, seed: tuple[int, ...], spacing: np.ndarray, neck: float, widest: float) -> np.ndarray:
+    """The part of a band around the seed without what hangs on it by a narrow neck.
+
+    How narrow depends on how thick the band is near the seed: a vessel is followed, muscle that touches a liver is not.
+    """
+    from scipy import ndimage
+
+    whole, _ = ndimage.label(band)
+    joined = whole == whole[seed]
+    box = ndimage.find_objects(joined.view(np.uint8))[0]
+    joined, at = joined[box], np.array(seed) - [s.start for s in box]
+    depth = ndimage.distance_transform_edt(np.pad(joined, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
+    reach = np.ceil(15.0 / spacing).astype(int)
+    near = tuple(slice(max(0, int(a - r)), int(a + r + 1)) for a, r in zip(at, reach, strict=True))
+    cut = min(neck * float(depth[near].max()), widest)
+    cores, _ = ndimage.label(depth > cut)
+    core = cores == cores[near].ravel()[int(np.argmax(depth[near]))]
+    joined = joined & (ndimage.distance_transform_edt(~core, sampling=spacing) <= cut + spacing.min() / 2)
+    out = np.zeros(band.shape, bool)
+    out[box] = ndimage.binary_fill_holes(joined)
+    out[seed] = True
+    return out
+
+
+def _odd(steps: np.ndarray) -> np.ndarray:
+    """Blocks of an odd number of voxels, so that a block's middle is a voxel's and growing back shifts nothing."""
+    return (2 * np.floor(np.maximum(np.round(steps, 4), 1) / 2 + 0.25) + 1).astype(int)
+
+
+def _blocks(data: np.ndarray, steps: np.ndarray, reduce) -> np.ndarray:
+    """`reduce` (np.mean, np.max) of blocks of voxels; the last ones are filled up with the border's values."""
+    if (steps == 1).all():
+        return data
+    missing = [(0, int(-n % s)) for n, s in zip(data.shape, steps, strict=True)]
+    data = np.pad(data, missing, mode="edge") if any(m for _, m in missing) else data
+    shape = [v for n, s in zip(data.shape, steps, strict=True) for v in (n // int(s), int(s))]
+    return reduce(data.reshape(shape), axis=(1, 3, 5))
+
+
+def _finer(mask: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """A mask of blocks on the voxels, its surface smooth: linear interpolation, at one half."""
+    if (steps == 1).all():
+        return mask
+    from scipy import ndimage
+
+    fine = mask.astype(np.float32)
+    for axis, step in enumerate(steps):
+        if step > 1:
+            fine = ndimage.uniform_filter1d(np.repeat(fine, step, axis=axis), int(step), axis=axis, mode="nearest")
+    return fine > 0.5
+
+
+def _bounds(mask: np.ndarray, points) -> Box:
+    """The smallest box that holds a mask and some voxels."""
+    low, high = [], []
+    for axis in range(3):
+        line = np.flatnonzero(mask.any(axis=tuple(i for i in range(3) if i != axis)))
+        own = [p[axis] for p in points]
+        low.append(min([int(line[0]), *own]))
+        high.append(max([int(line[-1]), *own]) + 1)
+    return tuple(slice(a, b) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
