@@ -19,6 +19,8 @@ from vesalius.cli.bench_run import run
 from vesalius.cli.bench_score import score
 from vesalius.cli.bench_tree import list_benchmarks, tree
 from vesalius.cli.demo import demo
+from vesalius.cli.train import train
+from vesalius.cli.view import view
 from vesalius.errors import VesaliusError
 
 app = typer.Typer(
@@ -30,6 +32,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(short_help="Five phantom hospitals, four segmenters, one verdict: see it all work.")(demo)
+app.command(short_help="A volume in the browser: click, see the mask, correct it, save it.")(view)
+app.command(short_help="A recipe in YAML to trained weights with a card.")(train)
 bench = typer.Typer(help="Judge: `score` masks, then `report` on the scores.", no_args_is_help=True)
 bench.command("list", short_help="Benchmarks that are known by name.")(list_benchmarks)
 bench.command(short_help="The lexical tree of a benchmark, with counts.")(tree)

@@ -29,16 +29,16 @@ def write_card(
     front = {"library_name": "vesalius", "pipeline_tag": "image-segmentation", "tags": ["medical", recipe.task]}
     made = {k: v for k, v in provenance(("torch", "transformers", "monai")).items() if k != "command"}
     losses = [entry["loss"] for entry in history if "loss" in entry]
+    hashes = [(str(file.relative_to(out)), file_hash(file)) for file in _weights(out)]
     lines = [
         "---", yaml.safe_dump(front, sort_keys=False).strip(), "---", "",
         f"# {job.title or recipe.task}", "",
-        f"Trained by Vesalius {__version__} with the recipe below. **Not a medical device**: judge it where it is to be",
-        "used, with `vesalius bench clicks` and `vesalius bench report`.",
-        "",
+        f"Trained by Vesalius {__version__} with the recipe below. **Not a medical device**: judge it where it is to",
+        "be used, with `vesalius bench clicks` and `vesalius bench report`.", "",
         "## Judged at the end", "", *_table(_flat(metrics)), "",
         "## Data", "", *_table(_flat(job.facts)), "",
         "## Training", "", _course(recipe, losses), "", "```yaml", text.strip(), "```", "",
-        "## Files", "", *_table([(str(f.relative_to(out)), file_hash(f)) for f in _weights(out)], ("file", "SHA-256")), "",
+        "## Files", "", *_table(hashes, ("file", "SHA-256")), "",
         "## Made with", "", *_table(_flat(made)), "",
     ]  # fmt: skip
     with replacing(out / "README.md") as part:

@@ -137,7 +137,7 @@ class Cases:
         self._memory = cache == "memory"
         if cache == "disk":
             stamp = fingerprint(how.to_dict())
-            self._data = PersistentDataset(
+            self._data: Any = PersistentDataset(
                 self.cases,
                 transform=lambda case: on_lattice(case, how),
                 cache_dir=folder / "cache",
@@ -234,24 +234,16 @@ class Crops(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         """`pixel_values` (1, s, s, s) normalised, `truth` (1, s, s, s) of 0 and 1, `seed`, `target` and `case`."""
         rng = np.random.default_rng([self.seed, index])
-        names = list(self.classes)
-        # Each run of as many samples as there are classes holds every class once, in an order of its own.
-        name = names[
-            np.random.default_rng([self.seed, 1 << 32, index // len(names)]).permutation(len(names))[index % len(names)]
-        ]
+        name = self._target(index)
         number = int(rng.choice(self.classes[name]))
-        item = self.cases[number]
-        box, _ = item["boxes"][name]
-        size, how = self.cases.how.size, self.cases.how
-        middle = (box[0] + box[1] + 1) // 2 + rng.integers(-self.jitter, self.jitter + 1, 3)
+        item, how = self.cases[number], self.cases.how
+        first, last = item["boxes"][name][0]
+        corner = (first + last + 1) // 2 + rng.integers(-self.jitter, self.jitter + 1, 3) - how.size // 2
         layer, ids = item["targets"][name]
-        image = cut(
-            item["image"], middle - size // 2, size, how.pad if how.clip is None else float(np.clip(how.pad, *how.clip))
-        )
-        truth = np.isin(cut(item["layers"][layer], middle - size // 2, size, 0), ids)
-        pair = {"image": torch.from_numpy(image)[None], "truth": torch.from_numpy(truth)[None].float()}
+        image = cut(item["image"], corner, how.size, how.beyond)
+        truth = np.isin(cut(item["layers"][layer], corner, how.size, 0), ids)
         self.transform.set_random_state(seed=int(rng.integers(2**31)))
-        pair = self.transform(pair)
+        pair = self.transform({"image": torch.from_numpy(image)[None], "truth": torch.from_numpy(truth)[None].float()})
         image = normalise(np.ascontiguousarray(torch.as_tensor(pair["image"])[0].numpy()))
         return {
             "pixel_values": torch.from_numpy(image)[None].float(),
@@ -260,6 +252,12 @@ class Crops(torch.utils.data.Dataset):
             "target": name,
             "case": self.cases.cases[number].case,
         }
+
+    def _target(self, index: int) -> str:
+        """Each run of as many samples as there are classes holds every class once, in an order of its own."""
+        names = list(self.classes)
+        order = np.random.default_rng([self.seed, 1 << 32, index // len(names)]).permutation(len(names))
+        return names[order[index % len(names)]]
 
 
 def cut(data: np.ndarray, corner: np.ndarray, size: int, beyond: float) -> np.ndarray:
@@ -286,7 +284,8 @@ def transforms(names: Sequence[str]) -> Any:
         "flip": [t.RandFlipd(both, 0.5, axis) for axis in range(3)],
         "turn": [
             t.RandAffined(
-                both, 0.5, rotate_range=(0.17,) * 3, scale_range=(0.1,) * 3, mode=("bilinear", "nearest"),
+                both, None, 0.5, rotate_range=(0.17,) * 3, scale_range=(0.1,) * 3,
+                mode=("bilinear", "nearest"),
                 padding_mode="border",
             )
         ],

@@ -167,9 +167,9 @@ def _fields(settings: type[BaseModel], where: Sequence[str]) -> list[str]:
     """Keys of a part of a recipe."""
     from typing import get_args
 
-    kind: Any = settings
+    kind: type[BaseModel] = settings
     for word in where:
-        if word.isdigit() or not isinstance(kind, type):
+        if word.isdigit():
             continue
         annotation = kind.model_fields[word].annotation
         inner = [annotation, *get_args(annotation)]

@@ -8,6 +8,7 @@ tasks.
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,7 +57,7 @@ def train(recipe: Recipe, job: Job, *, restart: bool = False) -> dict[str, Any]:
             trainer.train(resume_from_checkpoint=checkpoint)
         except KeyboardInterrupt:
             if trainer.state.global_step:
-                trainer._save_checkpoint(trainer.model, trial=None)
+                trainer._save_checkpoint(trainer.model, trial=None)  # type: ignore[arg-type]
             problem = f"stopped at step {trainer.state.global_step} of {recipe.steps}; kept"
             raise Interrupted(problem, file=out, remedy="the same command goes on from here") from None
     metrics: dict[str, Any] = {}
@@ -145,6 +146,11 @@ def _arguments(recipe: Recipe) -> TrainingArguments:
     return TrainingArguments(**{**given, **recipe.trainer})
 
 
+def is_first_process() -> bool:
+    """Whether this process speaks and writes for all (torchrun numbers them)."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 class _Trainer(transformers.Trainer):
     """See the module."""
 
@@ -176,7 +182,9 @@ class _Trainer(transformers.Trainer):
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
         """The module's own; further numbers are averaged until they are logged."""
         outputs = model(**inputs)
         loss = outputs["loss"]

@@ -49,6 +49,11 @@ class Preprocessing(FeatureExtractionMixin):
         self.clip = None if clip is None else list(clip)
         super().__init__(**more)
 
+    @property
+    def beyond(self) -> float:
+        """Intensity beyond the volume's edge, clipped."""
+        return self.pad if self.clip is None else min(max(self.pad, self.clip[0]), self.clip[1])
+
 
 @dataclass(frozen=True)
 class Window:

@@ -13,7 +13,7 @@ reached by name without a gate.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,21 +164,29 @@ class Mixture(nn.Module):
         """Embeds crops once; see `Sam3DModel.encode`."""
         return Embedded(crops, self._encoded(crops, None))
 
-    def decode(self, embedded: Embedded, prompts: Prompts, expert: str | None = None) -> Joined:
-        """The general decoder, or the experts of whom the gate is sure enough; or the one that is named.
+    def decode(self, embedded: Embedded, prompts: Prompts, expert: str | Sequence[str] | None = None) -> Joined:
+        """The general decoder, or the experts of whom the gate is sure enough; or who is named, for all or for each.
 
         Raises:
             VesaliusError: no such expert.
         """
+        if expert is not None and not isinstance(expert, str):
+            return self._fuse(embedded, prompts, None, [{name: 1.0} for name in expert])
         if expert is not None or self.gate is None:
             name = expert or GENERAL
             out = self._ask(name, embedded, prompts)
             return Joined(out.logits, out.iou, None, tuple({name: 1.0} for _ in out.iou))
-        sparse = self.foundation.embed(embedded.general, prompts)[1]
-        image = embedded.general.expand(len(sparse), -1, -1, -1, -1)
-        confidences = self.gate(image, sparse, prompts, self.foundation.config.image_size).softmax(-1)
+        confidences = self.confidences(embedded, prompts).softmax(-1)
         weights = [self._weights(row) for row in confidences.tolist()]
         return self._fuse(embedded, prompts, confidences, weights)
+
+    def confidences(self, embedded: Embedded, prompts: Prompts) -> torch.Tensor:
+        """The gate's logits, (batch, 1 + experts), the general decoder first."""
+        assert self.gate is not None
+        with torch.no_grad():
+            sparse = self.foundation.embed(embedded.general, prompts)[1]
+        image = embedded.general.expand(len(sparse), -1, -1, -1, -1)
+        return self.gate(image, sparse, prompts, self.foundation.config.image_size)
 
     def _weights(self, confidences: list[float]) -> dict[str, float]:
         """Who answers, by share."""
@@ -188,7 +196,13 @@ class Mixture(nn.Module):
         total = sum(sure.values())
         return {name: c / total for name, c in sure.items()} if sure else {GENERAL: 1.0}
 
-    def _fuse(self, embedded: Embedded, prompts: Prompts, confidences: torch.Tensor, weights: list[dict[str, float]]):
+    def _fuse(
+        self,
+        embedded: Embedded,
+        prompts: Prompts,
+        confidences: torch.Tensor | None,
+        weights: list[dict[str, float]],
+    ) -> Joined:
         """Each decoder for those of the batch that need it; probabilities are averaged where several answer."""
         size = self.foundation.config.mask_size
         logits = embedded.general.new_zeros(len(weights), 1, size, size, size)
