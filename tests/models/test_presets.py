@@ -382,7 +382,7 @@ def test_the_published_names_are_those_of_every_recorded_output(shared_data):
 def test_the_preset_says_that_it_was_checked_against_recorded_output_only(totalsegmentator):
     model = totalsegmentator("&fast=true")
     if REFUSAL is None:
-        assert "task total (117 classes); this preset was checked against recorded output alone" in model.check()
+        assert "task total (117 classes); this preset was checked against recorded output only" in model.check()
     with pytest.raises(VesaliusError, match="lacks Dataset298 — download them first"):
         totalsegmentator("&fastest=true").check()
     with pytest.raises(VesaliusError, match="one case a call"):

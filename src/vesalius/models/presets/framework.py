@@ -55,14 +55,19 @@ class Framework(Command):
         ending: of the images that it reads and the masks that it writes.
         channels: names of what it takes, a volume each.
         together: whether one call answers several questions.
+        before: a command that starts it.
     """
 
     tool: str
     ending = ".nii.gz"
     channels: tuple[str, ...] = ("image",)
     together = False
+    before: tuple[str, ...] = ()
 
     def __init__(self, options: FrameworkOptions, needs: list[Path]):
+        if options.batch > 1 and not self.together:
+            problem = "takes one case a call"
+            raise VesaliusError(problem, file=self.tool, remedy="leave batch= out", code="model")
         program, env = _find(self.tool, options.env)
         self.places = [*([env, *_interpreter(env)] if env else []), *(path.resolve() for path in needs)]
         given = options.model_dump(exclude_unset=True, exclude={"env", "ids", "read"} | self._own(options))
@@ -116,7 +121,7 @@ class Framework(Command):
             for path in [staged, *staged.iterdir()]:
                 path.chmod(0o755 if path.is_dir() else 0o644)
             outcome = sandbox.run(
-                [*self.argv, *self.arguments()],
+                [*self.before, *self.argv, *self.arguments()],
                 out,
                 self.options.limits,
                 read_only={**self.given, staged: "/input"},
