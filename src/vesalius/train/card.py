@@ -1,5 +1,6 @@
 """What lies beside trained weights: a model card that the Hub reads, with data, recipe, hashes and metrics."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def write_card(
         metrics: judged at the end.
         history: what was logged on the way.
     """
-    text = yaml.safe_dump(recipe.model_dump(mode="json", exclude={"file"}, exclude_defaults=True), sort_keys=False)
+    text = yaml.safe_dump(_relative(recipe, out), sort_keys=False)
     with replacing(out / "recipe.yaml") as part:
         part.write_text(text, "utf-8")
     front = {"library_name": "vesalius", "pipeline_tag": "image-segmentation", "tags": ["medical", recipe.task]}
@@ -43,6 +44,19 @@ def write_card(
     ]  # fmt: skip
     with replacing(out / "README.md") as part:
         part.write_text("\n".join(lines), "utf-8")
+
+
+def _relative(recipe: Recipe, out: Path) -> dict[str, Any]:
+    """The recipe with paths as they are seen from the folder in which it comes to lie."""
+
+    def seen(value: Any) -> Any:
+        if isinstance(value, Path):
+            return os.path.relpath(value, out)
+        if isinstance(value, dict):
+            return {key: seen(inner) for key, inner in value.items()}
+        return [seen(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+    return {"task": recipe.task, **seen(recipe.model_dump(exclude={"file", "task"}, exclude_defaults=True))}
 
 
 def _weights(out: Path) -> list[Path]:

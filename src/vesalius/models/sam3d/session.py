@@ -75,7 +75,7 @@ class Sam3DSession:
         mask, chance = self._on_grid(logits, window, probability)
         self._hold(prompts, mask)
         notes = self._notes(prompts, logits > 0, window)
-        trained = getattr(self.mixture.foundation.config, "iou_trained", False)
+        trained = self.mixture.foundation.config.iou_trained
         confidence = float(state.iou[0, 0].clamp(0, 1)) if trained else None
         return Segmentation(mask, confidence, notes, state.weights[0] if self.mixture.experts else {}, chance)
 

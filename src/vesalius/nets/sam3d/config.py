@@ -21,6 +21,9 @@ class Sam3DConfig(PretrainedConfig):
         decoder_depth, decoder_heads, decoder_mlp_dim: of the two-way transformer.
         num_multimask_outputs: masks besides the first.
         iou_head_depth, iou_head_hidden_dim: of the head that estimates its own IoU.
+        exchanged_axes: positions of image tokens have their first two axes exchanged against those of clicks. So it is
+            published, and its weights need it; a network that is trained anew finds clicks better without.
+        iou_trained: whether that head was trained; as published it is not, and its estimate means nothing.
     """
 
     model_type = "sam_med3d"
@@ -43,6 +46,8 @@ class Sam3DConfig(PretrainedConfig):
         num_multimask_outputs: int = 3,
         iou_head_depth: int = 3,
         iou_head_hidden_dim: int = 256,
+        exchanged_axes: bool = True,
+        iou_trained: bool = False,
         **more: Any,
     ):
         self.image_size, self.patch_size = image_size, patch_size
@@ -53,6 +58,7 @@ class Sam3DConfig(PretrainedConfig):
         self.decoder_depth, self.decoder_heads, self.decoder_mlp_dim = decoder_depth, decoder_heads, decoder_mlp_dim
         self.num_multimask_outputs = num_multimask_outputs
         self.iou_head_depth, self.iou_head_hidden_dim = iou_head_depth, iou_head_hidden_dim
+        self.exchanged_axes, self.iou_trained = exchanged_axes, iou_trained
         super().__init__(**more)
 
     @property

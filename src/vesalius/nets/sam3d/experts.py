@@ -234,13 +234,10 @@ class Mixture(nn.Module):
         return self.foundation.decode(_rows(image, rows), prompts, expert.decoder)
 
     def _encoded(self, crops: torch.Tensor, adapter: str | None) -> torch.Tensor:
-        if not any(e.adapter for e in self.experts.values()):
-            return self.foundation.encode(crops)
-        if adapter is None:
-            self.foundation.disable_adapters()
-        else:
-            self.foundation.enable_adapters()
-            self.foundation.set_adapter(adapter)
+        if any(e.adapter for e in self.experts.values()):
+            from vesalius.nets.sam3d.adapter import use
+
+            use(self.foundation.image_encoder, adapter)
         return self.foundation.encode(crops)
 
 
@@ -270,8 +267,9 @@ def save_expert(folder: str | Path, expert: Expert, foundation: Sam3DModel, **mo
     with replacing(folder / "decoder.safetensors") as part:
         save_file({k: v.contiguous() for k, v in expert.decoder.state_dict().items()}, part, {"format": "pt"})
     if expert.adapter:
-        foundation.set_adapter(expert.name)
-        foundation.save_pretrained(folder / "adapter")
+        from vesalius.nets.sam3d import adapter
+
+        adapter.save(foundation.image_encoder, expert.name, folder / "adapter")
     facts = {
         "name": expert.name,
         "targets": list(expert.targets),
@@ -302,11 +300,11 @@ def load_expert(folder: str | Path, foundation: Sam3DModel) -> Expert:
         raise VesaliusError(f"is an expert of another size: {detail}", file=folder, remedy=remedy, code="size")
     decoder.load_state_dict(weights)
     if facts["adapter"]:
-        foundation.load_adapter(str(folder / "adapter"), adapter_name=facts["name"])
-        foundation.disable_adapters()
-    keys = ("name", "targets", "foundation", "adapter", "automatic")
-    name, targets, base, adapter, automatic = (facts[key] for key in keys)
-    return Expert(name, decoder.eval(), tuple(targets), base, adapter, automatic)
+        from vesalius.nets.sam3d import adapter
+
+        adapter.load(foundation.image_encoder, facts["name"], folder / "adapter")
+    known = {key: facts[key] for key in ("name", "foundation", "adapter", "automatic")}
+    return Expert(decoder=decoder.eval(), targets=tuple(facts["targets"]), **known)
 
 
 def save_gate(folder: str | Path, gate: Gate, threshold: float, **more: Any) -> None:

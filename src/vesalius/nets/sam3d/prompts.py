@@ -1,8 +1,8 @@
 """The prompt encoder of SAM-Med3D: clicks and the previous mask become embeddings.
 
 Points are in voxels of the crop. Positions are random Fourier features (sine, cosine, sine: the channels divide by
-three). The published weights were trained with the first two axes of the image's positions exchanged against those of
-the points; it is kept, since the weights know it so.
+three). In the published code the first two axes of the image's positions are exchanged against those of the points, so
+that a click does not find its own token; weights that were trained so need it (`exchanged_axes`).
 """
 
 import math
@@ -20,7 +20,7 @@ class PromptEncoder(nn.Module):
     def __init__(self, config: Sam3DConfig):
         super().__init__()
         dim, wide = config.prompt_dim, config.mask_in_chans
-        self.image_size, self.grid = config.image_size, config.grid
+        self.image_size, self.grid, self.exchanged = config.image_size, config.grid, config.exchanged_axes
         self.pe_layer = RandomPositions(dim // 3)
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, dim) for _ in range(2))  # negative, positive
         self.not_a_point_embed, self.no_mask_embed = nn.Embedding(1, dim), nn.Embedding(1, dim)
@@ -61,7 +61,8 @@ class PromptEncoder(nn.Module):
         """Positions of the image's tokens, (1, prompt_dim, grid, grid, grid)."""
         at = (torch.arange(self.grid, device=self.pe_layer.matrix.device) + 0.5) / self.grid
         first, second, third = torch.meshgrid(at, at, at, indexing="ij")
-        return self.pe_layer(torch.stack([second, first, third], -1)).movedim(-1, 0)[None]
+        axes = [second, first, third] if self.exchanged else [first, second, third]
+        return self.pe_layer(torch.stack(axes, -1)).movedim(-1, 0)[None]
 
 
 class RandomPositions(nn.Module):

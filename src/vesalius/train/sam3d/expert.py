@@ -10,10 +10,9 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from safetensors.torch import load_file
 
 from vesalius.errors import VesaliusError
-from vesalius.nets.sam3d import Sam3DModel
+from vesalius.nets.sam3d import Sam3DModel, adapter
 from vesalius.nets.sam3d.crop import Preprocessing
 from vesalius.nets.sam3d.decoder import MaskDecoder
 from vesalius.nets.sam3d.experts import Expert, Mixture, fingerprint_of, save_expert
@@ -25,8 +24,6 @@ from vesalius.train.sam3d.interaction import InteractiveTraining
 from vesalius.train.sam3d.judge import judge
 from vesalius.train.sam3d.pretrain import load_weights
 from vesalius.train.sam3d.settings import Sam3DRecipe
-
-_ADAPTED = r"image_encoder\.blocks\.\d+\.(attn\.(qkv|proj)|mlp\.lin[12])"
 
 
 class Lora(Strict):
@@ -77,10 +74,7 @@ def prepare(recipe: Settings) -> Job:
     def load(folder: Path) -> None:
         load_weights(expert.decoder, folder / "decoder.safetensors")
         if expert.adapter:
-            from peft import set_peft_model_state_dict
-
-            weights = load_file(str(folder / "adapter" / "adapter_model.safetensors"))
-            set_peft_model_state_dict(model, weights, adapter_name=expert.name)
+            adapter.load(model.image_encoder, expert.name, folder / "adapter")
 
     def groups() -> list[dict[str, Any]]:
         own = [p for p in expert.decoder.parameters() if p.requires_grad]
@@ -134,8 +128,6 @@ def _new_expert(recipe: Settings, model: Sam3DModel) -> Expert:
     decoder.iou_prediction_head.requires_grad_(recipe.interaction.iou > 0)
     name, lora = recipe.expert.name, recipe.expert.lora
     if lora:
-        from peft import LoraConfig
-
-        model.add_adapter(LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules=_ADAPTED), adapter_name=name)
+        adapter.add(model.image_encoder, name, lora.rank, lora.alpha)
     automatic = recipe.interaction.automatic > 0
     return Expert(name, decoder, recipe.expert.targets, base, lora is not None, automatic)

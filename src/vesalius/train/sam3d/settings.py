@@ -96,6 +96,7 @@ class Sizes(Strict):
     num_multimask_outputs: int = 3
     iou_head_depth: int = 3
     iou_head_hidden_dim: int = 256
+    exchanged_axes: bool = True
 
 
 class Start(Strict):
