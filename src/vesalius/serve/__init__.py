@@ -1,0 +1,1 @@
+"""Pages that need a server on this machine: `view`, a volume that is clicked on."""
