@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from vesalius.nets.sam3d.config import Sam3DConfig
-from vesalius.nets.sam3d.layers import FeedForward, LayerNorm3d
+from vesalius.nets.sam3d.layers import FeedForward, LayerNorm3d, unnest, up
 
 
 class MaskDecoder(nn.Module):
@@ -45,14 +45,20 @@ class MaskDecoder(nn.Module):
         Returns:
             logits (batch, masks, 4g, 4g, 4g) and estimated IoU (batch, masks).
         """
-        batch, dim, *grid = image.shape
+        batch, _, *grid = image.shape
         own = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(batch, -1, -1)
         tokens, image = self.transformer(image, positions, torch.cat([own, sparse], 1))
-        upscaled = self.output_upscaling(image.transpose(1, 2).reshape(batch, dim, *grid))
         wanted = range(1, len(self.output_hypernetworks_mlps)) if multimask else range(1)
         paint = torch.stack([self.output_hypernetworks_mlps[i](tokens[:, 1 + i]) for i in wanted], 1)
-        logits = (paint @ upscaled.flatten(2)).reshape(batch, -1, *upscaled.shape[2:])
+        painted = paint @ self._up(image).flatten(1, -2).transpose(1, 2)  # batch, masks, voxels
+        logits = unnest(painted.reshape(batch, len(wanted), *grid, 8, 8))
         return logits, self.iou_prediction_head(tokens[:, 0])[:, list(wanted)]
+
+    def _up(self, image: torch.Tensor) -> torch.Tensor:
+        """`output_upscaling` with channels last: (batch, tokens, dim) -> (batch, tokens, 8, 8, dim / 8)."""
+        first, norm, gelu, second, _ = self.output_upscaling
+        x = gelu(norm.last(up(first, image)))  # type: ignore[arg-type, operator]
+        return gelu(up(second, x))  # type: ignore[arg-type]
 
 
 class Head(nn.Module):

@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from vesalius.nets.sam3d.config import Sam3DConfig
-from vesalius.nets.sam3d.layers import FeedForward, LayerNorm3d
+from vesalius.nets.sam3d.layers import FeedForward, LayerNorm3d, blocks, down
 
 
 class ImageEncoder(nn.Module):
@@ -44,10 +44,11 @@ class ImageEncoder(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, 1, size, size, size), normalised -> (batch, prompt_dim, grid, grid, grid)."""
-        x = self.patch_embed["proj"](x).movedim(1, -1) + self.pos_embed
+        patch: nn.Conv3d = self.patch_embed["proj"]  # type: ignore[assignment]
+        x = down(patch, blocks(x, patch.kernel_size[0])) + self.pos_embed
         for block in self.blocks:
             x = block(x)
-        return self.neck(x.movedim(-1, 1))
+        return self.neck(x.movedim(-1, 1)).contiguous(memory_format=torch.channels_last_3d)
 
 
 class Block(nn.Module):

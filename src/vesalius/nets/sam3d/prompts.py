@@ -9,9 +9,10 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from vesalius.nets.sam3d.config import Sam3DConfig
-from vesalius.nets.sam3d.layers import LayerNorm3d
+from vesalius.nets.sam3d.layers import LayerNorm3d, down, nest
 
 
 class PromptEncoder(nn.Module):
@@ -54,8 +55,14 @@ class PromptEncoder(nn.Module):
     def dense(self, masks: torch.Tensor | None) -> torch.Tensor:
         """Embedding of the previous low-resolution logits (batch, 1, 4 grid, ...), or of their absence (batch 1)."""
         if masks is not None:
-            return self.mask_downscaling(masks)
+            return self._down(masks).movedim(-1, 1)
         return self.no_mask_embed.weight.reshape(1, -1, 1, 1, 1).expand(-1, -1, self.grid, self.grid, self.grid)
+
+    def _down(self, masks: torch.Tensor) -> torch.Tensor:
+        """`mask_downscaling` with channels last: (batch, 1, 4 grid, ...) -> (batch, grid, grid, grid, dim)."""
+        first, norm1, gelu, second, norm2, _, last = self.mask_downscaling
+        x = gelu(norm1.last(down(first, nest(masks))))  # type: ignore[operator]
+        return F.linear(gelu(norm2.last(down(second, x))), last.weight.flatten(1), last.bias)  # type: ignore[operator]
 
     def image_positions(self) -> torch.Tensor:
         """Positions of the image's tokens, (1, prompt_dim, grid, grid, grid)."""
