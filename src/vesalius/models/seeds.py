@@ -143,7 +143,8 @@ class SeedSession:
         if not seeds and start is None:
             remedy = "click on the structure, draw a box around it, or give a mask to go on from"
             raise VesaliusError("nothing to go by: no positive click", remedy=remedy, code="prompt")
-        mask = self._ras(start) if start is not None else np.zeros(self._data.shape, bool)
+        # In the memory order of the file, so that turning the mask back costs no walk across it.
+        mask = self._ras(start) if start is not None else np.zeros_like(self._data, bool)
         notes = self._add(mask, seeds, boxes)
         self._take(mask, seeds, [at for at, positive in clicks if not positive])
         for at, positive in clicks:
@@ -300,7 +301,13 @@ class SeedSession:
                     break
             if not cut:
                 break
-        fine = _finer(found, steps)[tuple(slice(a, n - b) for (a, b), n in zip(outer, window.shape, strict=True))]
+        # What was found alone, a block wider since its surface is made smooth, inside the volume.
+        held = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in _bounds(found, []))
+        fine = _finer(found[held], steps)
+        begin = first + steps * [s.start for s in held]
+        low, high = np.maximum(begin, 0), np.minimum(begin + fine.shape, self._data.shape)
+        box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        fine = fine[tuple(slice(int(a), int(b)) for a, b in zip(low - begin, high - begin, strict=True))]
         return _Region(box, fine, cut, *brightness)  # type: ignore[arg-type]
 
     def _ras(self, mask: np.ndarray) -> np.ndarray:
@@ -369,7 +376,9 @@ def _to_the_edge(region: np.ndarray, image: np.ndarray, spread: float) -> np.nda
         halfway = np.abs(image - own) < np.abs(image - other)
         edge = ndimage.binary_dilation(inner) & ~inner & halfway & (np.abs(own - other) > 3 * spread)
         inner |= edge
-    out = region.copy()
+    # A voxel goes with most of its neighbours: noise near the band's limits leaves a ragged surface.
+    inner = ndimage.gaussian_filter(inner.astype(np.float32), 0.8) > 0.5
+    out = np.zeros(region.shape, bool)
     out[box] = ndimage.binary_fill_holes(inner)
     return out
 
