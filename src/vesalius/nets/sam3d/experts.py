@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -346,6 +347,7 @@ def load_mixture(folder: str | Path) -> Mixture:
     if not (folder / "config.json").is_file():
         remedy = "name a folder with config.json and model.safetensors, as `vesalius train` writes it"
         raise VesaliusError("holds no SAM-Med3D", file=folder, remedy=remedy, code="model")
+    transformers.utils.logging.disable_progress_bar()
     foundation = Sam3DModel.from_pretrained(folder).eval()
     base = Mixture(foundation)
     for place in sorted((folder / "experts").glob("*/expert.json")):

@@ -1,0 +1,59 @@
+"""A wrong recipe is one line that names the key and the remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from vesalius.errors import VesaliusError
+from vesalius.train.recipe import TASKS, load_recipe
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"task": "sam3d/pretrian"}, r"key task: 'sam3d/pretrian' is no task — did you mean sam3d/pretrain\?"),
+        ({"task": None}, "lacks the key task"),
+        ({"stepz": 5}, r"has no key stepz — did you mean steps\?"),
+        ({"steps": 0}, "key steps: input should be greater than or equal to 1"),
+        ({"steps": None}, "lacks the key steps"),
+        ({"interaction": {"click": 3}}, r"has no key interaction.click — did you mean clicks\?"),
+        ({"start": {"sizes": {"hiden_size": 3}}}, r"has no key start.sizes.hiden_size — did you mean hidden_size\?"),
+        ({"data": [{"folderr": "x"}]}, r"has no key data.0.folderr — did you mean folder\?"),
+        ({"data": []}, "key data"),
+        ({"learning_rate": "fast"}, "key learning_rate"),
+        ({"schedule": {"kind": "multistep", "at": "x"}}, "key schedule.at"),
+    ],
+)
+def test_a_wrong_key_is_named_with_its_remedy(changes, said: str, write_recipe) -> None:
+    with pytest.raises(VesaliusError, match=said) as error:
+        load_recipe(write_recipe(**changes))
+    assert "recipe.yaml" in str(error.value)
+
+
+def test_a_file_that_is_no_yaml_says_the_line(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("task: sam3d/pretrain\nsteps: [1\n")
+    with pytest.raises(VesaliusError, match=r"is no YAML \(line 3"):
+        load_recipe(tmp_path / "x.yaml")
+    with pytest.raises(VesaliusError, match="there is no such recipe"):
+        load_recipe(tmp_path / "y.yaml")
+
+
+def test_paths_are_relative_to_the_recipe_and_values_can_be_set(write_recipe, tmp_path: Path) -> None:
+    recipe = load_recipe(
+        write_recipe(), ["steps=5", "interaction.clicks=7", "output=elsewhere", "schedule.kind=linear"]
+    )
+    assert (recipe.steps, recipe.interaction.clicks, recipe.schedule.kind) == (5, 7, "linear")  # type: ignore[attr-defined]
+    assert recipe.output == tmp_path / "elsewhere"
+    with pytest.raises(VesaliusError, match="changes nothing"):
+        load_recipe(write_recipe(), ["steps"])
+
+
+def test_what_only_changes_speed_is_not_another_training(write_recipe) -> None:
+    stamp = load_recipe(write_recipe()).stamp
+    assert load_recipe(write_recipe(), ["save_every=2", "loaders=1", "report_to=tensorboard"]).stamp == stamp
+    assert load_recipe(write_recipe(), ["seed=1"]).stamp != stamp
+
+
+def test_every_recipe_in_the_repository_is_valid() -> None:
+    files = sorted((Path(__file__).parents[2] / "recipes").glob("sam3d/*.yaml"))
+    assert {load_recipe(file).task for file in files} == set(TASKS)
