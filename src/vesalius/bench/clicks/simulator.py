@@ -51,7 +51,7 @@ def _deepest(missing: np.ndarray, extra: np.ndarray, spacing: tuple[float, ...])
             continue
         from scipy import ndimage
 
-        box = ndimage.find_objects(region)[0]
+        box = ndimage.find_objects(region.view(np.uint8))[0]
         # The volume's edge is a border too: a click there is as shallow as anywhere else at one.
         depth = ndimage.distance_transform_edt(np.pad(region[box], 1), spacing)[1:-1, 1:-1, 1:-1]
         at = np.unravel_index(np.argmax(depth), depth.shape)

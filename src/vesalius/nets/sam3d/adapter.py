@@ -4,6 +4,7 @@ transformers' own door to PEFT asks for a newer one than there is; this is PEFT'
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
@@ -32,7 +33,7 @@ def use(encoder: torch.nn.Module, name: str | None) -> None:
 
 def save(encoder: torch.nn.Module, name: str, folder: Path) -> None:
     """Writes a delta as PEFT does."""
-    layer = next(m for m in encoder.modules() if isinstance(m, BaseTunerLayer))
+    layer: Any = next(m for m in encoder.modules() if isinstance(m, BaseTunerLayer))
     folder.mkdir(parents=True, exist_ok=True)
     rank, alpha = layer.r[name], layer.lora_alpha[name]
     LoraConfig(r=rank, lora_alpha=alpha, target_modules=ADAPTED, inference_mode=True).save_pretrained(str(folder))
@@ -46,11 +47,12 @@ def load(encoder: torch.nn.Module, name: str, folder: Path) -> None:
     Raises:
         VesaliusError: code `size`, where it does not fit the encoder.
     """
-    known = any(isinstance(m, BaseTunerLayer) and name in m.r for m in encoder.modules())
+    layers: list[Any] = [m for m in encoder.modules() if isinstance(m, BaseTunerLayer)]
+    known = any(name in layer.r for layer in layers)
     try:
         if not known:
             inject_adapter_in_model(LoraConfig.from_pretrained(str(folder)), encoder, name)
-        left = set_peft_model_state_dict(encoder, load_file(folder / FILES[1]), adapter_name=name)
+        left: Any = set_peft_model_state_dict(encoder, load_file(folder / FILES[1]), adapter_name=name)
     except (OSError, RuntimeError, ValueError) as error:
         remedy = "join experts with the foundation that they were trained on"
         raise VesaliusError(f"does not fit ({error})", file=folder, remedy=remedy, code="size") from None

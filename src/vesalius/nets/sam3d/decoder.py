@@ -4,6 +4,7 @@ An expert of a mixture is one of these with other weights.
 """
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import nn
@@ -56,9 +57,10 @@ class MaskDecoder(nn.Module):
 
     def _up(self, image: torch.Tensor) -> torch.Tensor:
         """`output_upscaling` with channels last: (batch, tokens, dim) -> (batch, tokens, 8, 8, dim / 8)."""
-        first, norm, gelu, second, _ = self.output_upscaling
-        x = gelu(norm.last(up(first, image)))  # type: ignore[arg-type, operator]
-        return gelu(up(second, x))  # type: ignore[arg-type]
+        layers: Any = self.output_upscaling
+        first, norm, gelu, second, _ = layers
+        x = gelu(norm.last(up(first, image)))
+        return gelu(up(second, x))
 
 
 class Head(nn.Module):

@@ -6,6 +6,7 @@ that a click does not find its own token; weights that were trained so need it (
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -60,9 +61,10 @@ class PromptEncoder(nn.Module):
 
     def _down(self, masks: torch.Tensor) -> torch.Tensor:
         """`mask_downscaling` with channels last: (batch, 1, 4 grid, ...) -> (batch, grid, grid, grid, dim)."""
-        first, norm1, gelu, second, norm2, _, last = self.mask_downscaling
-        x = gelu(norm1.last(down(first, nest(masks))))  # type: ignore[operator]
-        return F.linear(gelu(norm2.last(down(second, x))), last.weight.flatten(1), last.bias)  # type: ignore[operator]
+        layers: Any = self.mask_downscaling
+        first, norm1, gelu, second, norm2, _, last = layers
+        x = gelu(norm1.last(down(first, nest(masks))))
+        return F.linear(gelu(norm2.last(down(second, x))), last.weight.flatten(1), last.bias)
 
     def image_positions(self) -> torch.Tensor:
         """Positions of the image's tokens, (1, prompt_dim, grid, grid, grid)."""
