@@ -19,17 +19,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from vesalius.errors import VesaliusError
 from vesalius.media.grid import same_axes
 from vesalius.media.volume import Volume
+from vesalius.models.growing import Box, blocks, bounds, brightness, core, finer, grow, odd
 from vesalius.models.promptable import Prompt, Segmentation, check_prompts
 
 WINDOWS = (24.0, 64.0, 160.0)  # mm from the click to the window's faces; the next one where a region touches a face
 VOXELS = 36  # along each half window at most: what bounds time and memory, whatever the volume's size
 CONTEST = 72  # voxels along each axis at most where positive and negative regions are told apart
 STRICTER = ((1.0, 1.0), (0.7, 1.6), (0.5, 2.4))  # times spread and neck, one after the other while a region leaks
-PROPORTION = 1.5  # a later click may add at most so many times what there is
+PROPORTION = (1.5, 0.1)  # of what there is, a later click may add at most; the second where it is otherwise bright
 BALL = (5.0, 15.0)  # mm, radius of a later click's ball at least and at most
 _RAS = np.eye(4)
-
-Box = tuple[slice, slice, slice]
 
 
 class Options(BaseModel):
@@ -167,7 +166,7 @@ class SeedSession:
             first = self._region(seeds[0], rescue=True)
             where, found = first.box, first.mask
             if at != seeds[0] or start:
-                where, found = self._correction(at, mask, first, self._uneven(seeds[0]))
+                where, found = self._correction(at, mask, first, self._local(seeds[0])[1])
             found = found if allowed is None else found & allowed[where]
             mask[where] |= found
             if at == seeds[0] and (first.cut or np.count_nonzero(found) < 8):
@@ -179,23 +178,26 @@ class SeedSession:
 
     def _correction(self, at: tuple[int, ...], mask: np.ndarray, first: _Region, even: float) -> tuple[Box, np.ndarray]:
         """What a click adds to a mask that there is: its region, or, where that says little, a ball."""
-        if self._uneven(at) <= 2 * even:
+        if self._local(at)[1] <= 2 * even:
             region = self._region(at)
             more = np.count_nonzero(region.mask & ~mask[region.box])
-            if not region.cut and more <= PROPORTION * np.count_nonzero(mask):
+            if not region.cut and more <= PROPORTION[self._unlike(at, first)] * np.count_nonzero(mask):
                 return region.box, region.mask
         return self._ball(at, mask, first)
 
-    def _uneven(self, at: tuple[int, ...]) -> float:
-        """Spread of brightness close around a voxel, as a region's growth begins with."""
+    def _local(self, at: tuple[int, ...]) -> tuple[float, float]:
+        """Middle and spread of brightness close around a voxel, with which a region's growth begins in any window."""
+        from scipy import ndimage
+
         steps = self._steps(WINDOWS[0])
         box = tuple(slice(max(0, int(i - 5 * s)), int(i + 5 * s + 1)) for i, s in zip(at, steps, strict=True))
         here = tuple(int((i - b.start) // s) for i, b, s in zip(at, box, steps, strict=True))
-        return _start(_blocks(self._data[box].astype(np.float32, order="C"), steps, np.mean), here)[2]
+        image = ndimage.gaussian_filter(blocks(self._data[box].astype(np.float32, order="C"), steps, np.mean), 0.8)
+        return brightness(image[tuple(slice(max(0, i - 2), i + 3) for i in here)], 0.0)
 
     def _steps(self, half: float) -> np.ndarray:
         """Voxels a block along each axis in a window."""
-        return _odd(max(half / VOXELS, float(self._spacing.min())) / self._spacing)
+        return odd(max(half / VOXELS, float(self._spacing.min())) / self._spacing)
 
     def _ball(self, at: tuple[int, ...], mask: np.ndarray, first: _Region) -> tuple[Box, np.ndarray]:
         """A ball around a later click that reaches into the mask, without what is brighter or darker than both."""
@@ -211,7 +213,7 @@ class SeedSession:
         image = ndimage.gaussian_filter(self._data[box].astype(np.float32, order="C"), 1.0 / self._spacing)
         low, high = sorted((float(image[here]), first.middle))
         around = image[away <= BALL[0]]
-        slack = self.options.spread * max(first.spread, _brightness(around, 0.0)[1])
+        slack = self.options.spread * max(first.spread, brightness(around, 0.0)[1])
         ball = (away <= min(max(BALL[0], gap + 3.0), BALL[1])) & (image >= low - slack) & (image <= high + slack)
         ball[here] = True
         joined, _ = ndimage.label(ball)
@@ -223,13 +225,34 @@ class SeedSession:
             return
         taken = np.zeros_like(mask)
         for at in against:
-            region = self._region(at)
-            taken[region.box] |= region.mask
+            where, found = self._against(at, mask, seeds)
+            taken[where] |= found
         taken &= mask
         if not taken.any():
             return
-        box = _bounds(mask, against + seeds)
+        box = bounds(mask, against + seeds)
         mask[box] &= ~(taken[box] & self._nearer(mask[box], box, seeds, against))
+
+    def _against(self, at: tuple[int, ...], mask: np.ndarray, seeds: list[tuple[int, ...]]) -> tuple[Box, np.ndarray]:
+        """What a negative click claims: its region, without what is rather as bright as the structure; or a ball."""
+        from scipy import ndimage
+
+        region = self._region(at)
+        if not seeds:
+            return region.box, region.mask
+        first, (middle, spread) = self._region(seeds[0], rescue=True), self._local(at)
+        if spread > 2 * self._local(seeds[0])[1]:
+            return self._ball(at, mask, first)
+        if not self._unlike(at, first):
+            return region.box, region.mask
+        image = ndimage.gaussian_filter(self._data[region.box].astype(np.float32, order="C"), 0.8)
+        own = region.mask & (np.abs(image - middle) < np.abs(image - first.middle))
+        return (region.box, own) if np.count_nonzero(own) >= 27 else self._ball(at, mask, first)
+
+    def _unlike(self, at: tuple[int, ...], first: _Region) -> bool:
+        """Whether it is otherwise bright around a voxel than in the first region."""
+        middle, spread = self._local(at)
+        return abs(middle - first.middle) > self.options.spread * max(spread, first.spread)
 
     def _nearer(self, mask: np.ndarray, box: Box, seeds, against) -> np.ndarray:
         """Where paths inside the mask from negative clicks are shorter than from positive ones; shape of the box.
@@ -242,10 +265,10 @@ class SeedSession:
 
         size = np.array(mask.shape)
         mm = max(self._spacing.min(), (size * self._spacing).max() / CONTEST)
-        steps = _odd(mm / self._spacing)
-        inside = _blocks(mask, steps, np.max)
+        steps = odd(mm / self._spacing)
+        inside = blocks(mask, steps, np.max)
         spacing = self._spacing * steps
-        smooth = ndimage.gaussian_filter(_blocks(self._data[box].astype(np.float32, order="C"), steps, np.mean), 0.7)
+        smooth = ndimage.gaussian_filter(blocks(self._data[box].astype(np.float32, order="C"), steps, np.mean), 0.7)
         change = np.linalg.norm([np.asarray(ndimage.sobel(smooth, axis)) for axis in range(3)], axis=0)
         change /= max(float(np.median(change[inside])), 1e-6) if inside.any() else 1.0
         depth = ndimage.distance_transform_edt(np.pad(inside, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
@@ -255,7 +278,7 @@ class SeedSession:
             return [tuple((np.array(p) - first) // steps) for p in points]
 
         foe = coarse(against)
-        own = coarse(seeds) or _core(depth, foe, spacing)
+        own = coarse(seeds) or core(depth, foe, spacing)
         cost = np.where(inside, 1 + change + 2 * depth.max() / np.maximum(depth, spacing.min()), np.inf)
         for at in own + foe:
             if not np.isfinite(cost[at]):
@@ -284,14 +307,22 @@ class SeedSession:
             box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
             outer = [(int(a), int(b)) for a, b in zip(low - first, last - high, strict=True)]
             window = np.pad(self._data[box].astype(np.float32, order="C"), outer, mode="edge")
-            coarse = _blocks(window, steps, np.mean)
+            coarse = blocks(window, steps, np.mean)
             known = tuple(
                 slice(a // int(s), n - b // int(s)) for (a, b), s, n in zip(outer, steps, coarse.shape, strict=True)
             )
             middle = tuple(int(r - k.start) for r, k in zip(reach, known, strict=True))
             for strict in STRICTER if rescue and half == WINDOWS[-1] else STRICTER[:1]:
                 found = np.zeros(coarse.shape, bool)
-                found[known], *brightness = _grow(coarse[known], middle, self._spacing * steps, self.options, strict)
+                found[known], *inside = grow(
+                    coarse[known],
+                    middle,
+                    self._spacing * steps,
+                    self._local(at),
+                    self.options.spread * strict[0],
+                    self.options.neck * strict[1],
+                    self.options.widest * strict[1],
+                )
                 cut = any(
                     (np.take(found, 0, axis).any() and not outer[axis][0])
                     or (np.take(found, -1, axis).any() and not outer[axis][1])
@@ -302,13 +333,13 @@ class SeedSession:
             if not cut:
                 break
         # What was found alone, a block wider since its surface is made smooth, inside the volume.
-        held = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in _bounds(found, []))
-        fine = _finer(found[held], steps)
+        held = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in bounds(found, []))
+        fine = finer(found[held], steps)
         begin = first + steps * [s.start for s in held]
         low, high = np.maximum(begin, 0), np.minimum(begin + fine.shape, self._data.shape)
         box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
         fine = fine[tuple(slice(int(a), int(b)) for a, b in zip(low - begin, high - begin, strict=True))]
-        return _Region(box, fine, cut, *brightness)  # type: ignore[arg-type]
+        return _Region(box, fine, cut, *inside)  # type: ignore[arg-type]
 
     def _ras(self, mask: np.ndarray) -> np.ndarray:
         if mask.shape != self.volume.shape:
@@ -336,149 +367,3 @@ class SeedSession:
         away = sum(((i - c) / max(c, 1)) ** 2 for i, c in zip(np.indices(middle.shape), centre, strict=True))
         best = np.unravel_index(int(np.argmin(unlike + np.round(away, 6))), middle.shape)
         return tuple(int(s.start + i) for s, i in zip(thirds, best, strict=True))
-
-
-def _grow(image, seed, spacing, options: Options, strict) -> tuple[np.ndarray, float, float]:
-    """What is joined to the seed and as bright as its surroundings.
-
-    Returns:
-        bool of the image's shape; middle and spread of brightness in it.
-    """
-    smooth, middle, spread = _start(image, seed)
-    floor = 0.004 * float(np.subtract(*np.percentile(image[::2, ::2, ::2], (99, 1)))) + 1e-6
-    spread = max(spread, floor)
-    region = np.zeros(image.shape, bool)
-    for _ in range(2):  # the second time with the brightness of what the first found
-        band = np.abs(smooth - middle) <= options.spread * strict[0] * spread
-        band[seed] = True
-        region = _compact(band, seed, spacing, options.neck * strict[1], options.widest * strict[1])
-        if region.sum() < 27:
-            break
-        middle, spread = _brightness(smooth[region], floor)
-    return _to_the_edge(region, image, spread), middle, spread
-
-
-def _to_the_edge(region: np.ndarray, image: np.ndarray, spread: float) -> np.ndarray:
-    """The region grown to where brightness is halfway between its own and that of what lies around, at most two voxels.
-
-    A band of brightness ends before the edge, since voxels there hold both sides. Where inside and outside are alike
-    there is no edge to grow to.
-    """
-    from scipy import ndimage
-
-    found = ndimage.find_objects(region.view(np.uint8))[0]
-    box = tuple(slice(max(0, s.start - 6), s.stop + 6) for s in found)
-    image = ndimage.gaussian_filter(image[box], 0.4)
-    inner = region[box].copy()
-    for _ in range(2):
-        outer = ~ndimage.binary_dilation(inner, iterations=2)
-        own, other = (_around(image, part) for part in (inner, outer))
-        halfway = np.abs(image - own) < np.abs(image - other)
-        edge = ndimage.binary_dilation(inner) & ~inner & halfway & (np.abs(own - other) > 3 * spread)
-        inner |= edge
-    # A voxel goes with most of its neighbours: noise near the band's limits leaves a ragged surface.
-    inner = ndimage.gaussian_filter(inner.astype(np.float32), 0.8) > 0.5
-    out = np.zeros(region.shape, bool)
-    out[box] = ndimage.binary_fill_holes(inner)
-    return out
-
-
-def _around(image: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Mean brightness of the part of an image that lies around each voxel (Gaussian, 2 voxels)."""
-    from scipy import ndimage
-
-    weight = part.astype(np.float32)
-    below = ndimage.gaussian_filter(weight, 2.0)
-    return ndimage.gaussian_filter(image * weight, 2.0) / np.maximum(below, 1e-6)
-
-
-def _core(depth: np.ndarray, against: list[tuple[int, ...]], spacing: np.ndarray) -> list[tuple[int, ...]]:
-    """What of a mask stands against negative clicks where no positive one does: what is innermost and not near them.
-
-    Args:
-        depth: mm from the mask's surface, 0 outside.
-        against: the negative clicks' voxels.
-        spacing: mm.
-    """
-    inside = np.argwhere(depth > 0)
-    away = np.min([np.linalg.norm((inside - a) * spacing, axis=1) for a in against], axis=0)
-    core = (depth[tuple(inside.T)] >= 0.7 * depth.max()) & (away > depth.max())
-    chosen = inside[core] if core.any() else inside[[int(np.argmax(away))]]
-    return [tuple(int(i) for i in voxel) for voxel in chosen]
-
-
-def _start(image: np.ndarray, seed: tuple[int, ...]) -> tuple[np.ndarray, float, float]:
-    """The image without its finest noise; middle and spread of brightness close around the seed."""
-    from scipy import ndimage
-
-    smooth = ndimage.gaussian_filter(image, 0.8)
-    return smooth, *_brightness(smooth[tuple(slice(max(0, i - 2), i + 3) for i in seed)], 0.0)
-
-
-def _brightness(values: np.ndarray, floor: float) -> tuple[float, float]:
-    """Middle and spread, robust."""
-    middle = float(np.median(values))
-    return middle, max(1.4826 * float(np.median(np.abs(values - middle))), floor)
-
-
-def _compact(band: np.ndarray, seed: tuple[int, ...], spacing: np.ndarray, neck: float, widest: float) -> np.ndarray:
-    """The part of a band around the seed without what hangs on it by a narrow neck.
-
-    How narrow depends on how thick the band is near the seed: a vessel is followed, muscle that touches a liver is not.
-    """
-    from scipy import ndimage
-
-    whole, _ = ndimage.label(band)
-    joined = whole == whole[seed]
-    box = ndimage.find_objects(joined.view(np.uint8))[0]
-    joined, at = joined[box], np.array(seed) - [s.start for s in box]
-    depth = ndimage.distance_transform_edt(np.pad(joined, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
-    reach = np.ceil(15.0 / spacing).astype(int)
-    near = tuple(slice(max(0, int(a - r)), int(a + r + 1)) for a, r in zip(at, reach, strict=True))
-    cut = min(neck * float(depth[near].max()), widest)
-    cores, _ = ndimage.label(depth > cut)
-    core = cores == cores[near].ravel()[int(np.argmax(depth[near]))]
-    joined = joined & (ndimage.distance_transform_edt(~core, sampling=spacing) <= cut + spacing.min() / 2)
-    out = np.zeros(band.shape, bool)
-    out[box] = ndimage.binary_fill_holes(joined)
-    out[seed] = True
-    return out
-
-
-def _odd(steps: np.ndarray) -> np.ndarray:
-    """Blocks of an odd number of voxels, so that a block's middle is a voxel's and growing back shifts nothing."""
-    return (2 * np.floor(np.maximum(np.round(steps, 4), 1) / 2 + 0.25) + 1).astype(int)
-
-
-def _blocks(data: np.ndarray, steps: np.ndarray, reduce) -> np.ndarray:
-    """`reduce` (np.mean, np.max) of blocks of voxels; the last ones are filled up with the border's values."""
-    if (steps == 1).all():
-        return data
-    missing = [(0, int(-n % s)) for n, s in zip(data.shape, steps, strict=True)]
-    data = np.pad(data, missing, mode="edge") if any(m for _, m in missing) else data
-    shape = [v for n, s in zip(data.shape, steps, strict=True) for v in (n // int(s), int(s))]
-    return reduce(data.reshape(shape), axis=(1, 3, 5))
-
-
-def _finer(mask: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """A mask of blocks on the voxels, its surface smooth: linear interpolation, at one half."""
-    if (steps == 1).all():
-        return mask
-    from scipy import ndimage
-
-    fine = mask.astype(np.float32)
-    for axis, step in enumerate(steps):
-        if step > 1:
-            fine = ndimage.uniform_filter1d(np.repeat(fine, step, axis=axis), int(step), axis=axis, mode="nearest")
-    return fine > 0.5
-
-
-def _bounds(mask: np.ndarray, points) -> Box:
-    """The smallest box that holds a mask and some voxels."""
-    low, high = [], []
-    for axis in range(3):
-        line = np.flatnonzero(mask.any(axis=tuple(i for i in range(3) if i != axis)))
-        own = [p[axis] for p in points]
-        low.append(min([int(line[0]), *own]))
-        high.append(max([int(line[-1]), *own]) + 1)
-    return tuple(slice(a, b) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
