@@ -42,9 +42,9 @@ AFFINES = {
 class Desk:
     """An image on disk, its scene, and a client that carries the token."""
 
-    def __init__(self, image: Path, volume: Volume, out: Path, initial: Volume | None = None):
+    def __init__(self, image: Path, volume: Volume, out: Path, initial: Volume | None = None, model=None):
         self.image, self.out, self.volume = image, out, volume
-        self.scene = Scene(volume, open_promptable("seeds:"), out, initial)
+        self.scene = Scene(volume, model or open_promptable("seeds:"), out, initial)
         self.client = TestClient(
             make_app(self.scene, out, TOKEN), base_url="http://127.0.0.1:8000", headers={"X-Token": TOKEN}
         )

@@ -15,6 +15,7 @@ from vesalius.cli import app as commands
 from vesalius.errors import VesaliusError
 from vesalius.media.dicom_objects import read_structures
 from vesalius.media.volume import Volume, read_labels, read_volume, write_volume
+from vesalius.models.promptable import Segmentation
 from vesalius.serve.app import page_folder
 
 
@@ -190,6 +191,39 @@ def test_a_dicom_series_gives_a_seg_that_refers_to_its_slices(tmp_path, turned):
     for name, label in (("liver", 1), ("something", 2)):
         layer, (own,) = layers.targets[name]
         assert np.array_equal(layers.volumes[layer] == own, desk.scene.labels == label)
+
+
+class Knowing:
+    """A model with organs and experts that says what it was asked."""
+
+    name, organs, experts = "knowing", ("liver", "spleen"), ("general", "liver_ct")
+
+    def open(self, volume):
+        self.volume, self.asked = volume, []
+        return self
+
+    def segment(self, prompts, *, organ=None, expert=None, start=None, probability=False):
+        self.asked.append((len(prompts), organ, expert, start is not None))
+        mask = np.zeros(self.volume.shape, bool)
+        mask[: 2 + len(prompts)] = True
+        return Segmentation(mask, 0.8, ("touches the window",), {expert or "general": 1.0})
+
+
+def test_organs_and_experts_are_asked_for_and_what_the_model_says_is_handed_on(make_desk):
+    seen = make_desk()
+    desk = Desk(seen.image, seen.volume, seen.out.with_name("knowing"), model=Knowing())
+    assert desk.client.get("/api/info").json()["model"]["organs"] == ["liver", "spleen"]
+    desk.act(do="add", object=0)
+    found = desk.act(do="ask", object=1, organ="liver")["objects"][0]
+    assert found["voxels"] == 2 * 40 * 24 and found["confidence"] == 0.8 and found["notes"] == ["touches the window"]
+    desk.click(1, LEFT)
+    found = desk.act(do="ask", object=1, organ="liver", expert="liver_ct")["objects"][0]
+    assert found["experts"] == {"liver_ct": 1.0} and found["voxels"] == 3 * 40 * 24
+    asked = [(0, "liver", None, False), (1, "liver", None, False), (1, "liver", "liver_ct", False)]
+    assert desk.scene.model.asked == asked
+    desk.client.post("/api/undo")
+    assert desk.scene.model.asked == asked  # the answer to the same question is kept
+    assert "choose one of general, liver_ct" in desk.refused(do="ask", object=1, expert="surgeon")
 
 
 def test_bad_requests_are_one_line_and_change_nothing(make_desk):
