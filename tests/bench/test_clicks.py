@@ -62,7 +62,7 @@ def test_the_deepest_click_is_the_middle_of_the_largest_error_in_mm() -> None:
 
 def test_at_a_volumes_edge_a_region_is_as_shallow_as_anywhere() -> None:
     truth = np.zeros((9, 9, 9), bool)
-    truth[0:5] = True
+    truth[0:5, 2:7, 2:7] = True
     assert next_click(np.zeros_like(truth), truth, "deepest", np.random.default_rng(0))[0] == (2, 4, 4)
 
 

@@ -7,6 +7,7 @@ resumes, or shares the work among processes, gets the same samples.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from monai import transforms
+from monai.data import PersistentDataset
 from pydantic import Field
 
 from vesalius import select
@@ -125,32 +128,32 @@ def on_lattice(case: LabelledCase, how: Preprocessing) -> dict[str, Any]:
 
 
 class Cases:
-    """Cases on their lattices, kept by MONAI's caches; and which structures each holds."""
+    """Cases on their lattices, in memory or in MONAI's cache on disk; and which structures each holds."""
 
     def __init__(
         self, cases: Sequence[LabelledCase], how: Preprocessing, cache: Literal["memory", "disk"], folder: Path
     ):
-        from monai.data import Dataset, PersistentDataset
-
         self.cases, self.how = list(cases), how
+        self.problems: list[str] = []
         self._kept: dict[int, dict[str, Any]] = {}
-        self._memory = cache == "memory"
-        if cache == "disk":
-            stamp = fingerprint(how.to_dict())
-            self._data: Any = PersistentDataset(
-                self.cases,
-                transform=lambda case: on_lattice(case, how),
-                cache_dir=folder / "cache",
-                hash_func=lambda case: fingerprint(stamp, _stamp(case)).encode(),
-            )
-        else:
-            self._data = Dataset(self.cases, transform=lambda case: on_lattice(case, how))
+        self._memory, stamp = cache == "memory", fingerprint(how.to_dict())
+        logging.getLogger("DataStats").setLevel(logging.CRITICAL)  # MONAI's: errors say what they are about
+        self._disk: Any = PersistentDataset(
+            self.cases,
+            transform=_OnLattice(how),
+            cache_dir=None if self._memory else folder / "cache",
+            hash_func=lambda case: fingerprint(stamp, _stamp(case)).encode(),
+        )
         self.index = self._look(folder / "cases.json")
 
     def __getitem__(self, number: int) -> dict[str, Any]:
+        """See `on_lattice`."""
         if number in self._kept:
             return self._kept[number]
-        item = self._data[number]
+        try:
+            item = _unpacked(self._disk[number])
+        except RuntimeError as error:  # MONAI's own, around ours
+            raise error.__cause__ if isinstance(error.__cause__, VesaliusError) else error from None
         if self._memory:
             self._kept[number] = item
         return item
@@ -159,7 +162,6 @@ class Cases:
         """Structure -> number of case -> voxels on the lattice; a case that cannot be read is said and left out."""
         known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
         stamp, found = fingerprint(self.how.to_dict()), {}
-        problems = []
         with progress("looking at cases", len(self.cases)) as advance:
             for number, case in enumerate(self.cases):
                 key = fingerprint(stamp, _stamp(case))
@@ -169,18 +171,40 @@ class Cases:
                     except VesaliusError as error:
                         known[key] = {"": str(error)}
                 if "" in known[key]:
-                    problems.append(known[key][""])
-                    known.pop(key)
+                    self.problems.append(known.pop(key)[""])
                 else:
                     found[number] = known[key]
-                advance(len(problems))
+                advance(len(self.problems))
         with replacing(file) as part:
             part.write_text(json.dumps(known), "utf-8")
-        self.problems = problems
         if not found:
-            raise VesaliusError(f"no case can be read: {problems[0]}", remedy="see the first one", code="no_cases")
+            problem = f"no case can be read; the first: {self.problems[0]}"
+            raise VesaliusError(problem, remedy="correct that one first", code="no_cases")
         names = sorted({name for counts in found.values() for name in counts})
         return {name: {n: counts[name] for n, counts in found.items() if name in counts} for name in names}
+
+
+class _OnLattice(transforms.Transform):
+    """`on_lattice` as a transform of MONAI, which keeps nothing else in its cache."""
+
+    def __init__(self, how: Preprocessing):
+        self.how = how
+
+    def __call__(self, data: LabelledCase) -> dict[str, Any]:
+        return _packed(on_lattice(data, self.how))
+
+
+def _packed(item: dict[str, Any]) -> dict[str, Any]:
+    """With tensors and lists alone, which is all that a cache is read back with."""
+    layers = [torch.from_numpy(layer) for layer in item["layers"]]
+    boxes = {name: (box.tolist(), count) for name, (box, count) in item["boxes"].items()}
+    return {**item, "image": torch.from_numpy(item["image"]), "layers": layers, "boxes": boxes}
+
+
+def _unpacked(item: dict[str, Any]) -> dict[str, Any]:
+    layers = [layer.numpy() for layer in item["layers"]]
+    boxes = {name: (np.array(box), count) for name, (box, count) in item["boxes"].items()}
+    return {**item, "image": item["image"].numpy(), "layers": layers, "boxes": boxes}
 
 
 def _stamp(case: LabelledCase) -> list[Any]:
@@ -197,7 +221,7 @@ class Crops(torch.utils.data.Dataset):
         seed: of everything that is drawn.
         least: voxels on the lattice below which a structure of a case is left out.
         jitter: voxels by which a crop's middle is moved at most, along each axis.
-        augment: transforms of MONAI by name, see `transforms`.
+        augment: transforms of MONAI by name, see `augmentation`.
         structures: which; all by default.
     """
 
@@ -213,7 +237,7 @@ class Crops(torch.utils.data.Dataset):
         structures: Sequence[str] = (),
     ):
         self.cases, self.length, self.seed, self.jitter = cases, length, seed, jitter
-        self.transform = transforms(augment)
+        self.transform = augmentation(augment)
         wanted = structures or list(cases.index)
         self.classes = {
             name: numbers
@@ -271,34 +295,32 @@ def cut(data: np.ndarray, corner: np.ndarray, size: int, beyond: float) -> np.nd
     return out
 
 
-def transforms(names: Sequence[str]) -> Any:
+def augmentation(names: Sequence[str]) -> Any:
     """MONAI's augmentations of `image` (intensities, not normalised) and `truth`, (1, s, s, s) each.
 
     `flip` on all axes (the published training's), `turn` by up to 10 degrees and 10 % of size, `intensity` in scale,
     shift and noise.
     """
-    from monai import transforms as t
-
     both = ["image", "truth"]
     known: dict[str, list[Any]] = {
-        "flip": [t.RandFlipd(both, 0.5, axis) for axis in range(3)],
+        "flip": [transforms.RandFlipd(both, 0.5, axis) for axis in range(3)],
         "turn": [
-            t.RandAffined(
+            transforms.RandAffined(
                 both, None, 0.5, rotate_range=(0.17,) * 3, scale_range=(0.1,) * 3,
                 mode=("bilinear", "nearest"),
                 padding_mode="border",
             )
         ],
         "intensity": [
-            t.RandScaleIntensityd("image", 0.15, prob=0.5),
-            t.RandStdShiftIntensityd("image", 0.2, prob=0.5),
-            t.RandGaussianNoised("image", prob=0.3, std=10.0),
+            transforms.RandScaleIntensityd("image", 0.15, prob=0.5),
+            transforms.RandStdShiftIntensityd("image", 0.2, prob=0.5),
+            transforms.RandGaussianNoised("image", prob=0.3, std=10.0),
         ],
     }  # fmt: skip
     if unknown := [name for name in names if name not in known]:
         remedy = f"there are {', '.join(known)}"
         raise VesaliusError(f"no augmentation is called {unknown[0]}", remedy=remedy, code="recipe")
-    return t.Compose([transform for name in names for transform in known[name]])
+    return transforms.Compose([transform for name in names for transform in known[name]])
 
 
 def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

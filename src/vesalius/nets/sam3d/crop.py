@@ -99,11 +99,8 @@ class Scan:
         high = low if high is None else high
         side = self.how.size * self.how.spacing
         zoom = max(zoom, float(np.max(high - low)) / (0.85 * side))
-        voxel, size, lattice = self.mm(zoom), self.how.size, self.how.lattice
-        corner = ((low + high) / 2 / voxel - size / 2) / lattice
-        room = np.ceil(self.extent / voxel).astype(int) - size
-        inside = np.where(room > 0, np.clip(np.round(corner) * lattice, 0, np.maximum(room, 0)), np.floor(room / 2))
-        return Window(tuple(int(i) for i in inside), zoom)  # type: ignore[arg-type]
+        corner = place((low + high) / 2 / self.mm(zoom), np.ceil(self.extent / self.mm(zoom)), self.how)
+        return Window(tuple(int(i) for i in corner), zoom)  # type: ignore[arg-type]
 
     def voxels(self, along: np.ndarray, window: Window) -> np.ndarray:
         """mm along the axes -> voxels of the crop, (n, 3)."""
@@ -191,6 +188,19 @@ class Scan:
             if window.corner[axis] + self.how.size < room[axis] and mask.take(-1, axis).any():
                 found.append(high)
         return found
+
+
+def place(middle: np.ndarray, shape: np.ndarray, how: Preprocessing) -> np.ndarray:
+    """Where a window around a place begins: on the lattice's steps, within the volume, or around a smaller one.
+
+    Args:
+        middle: of the window, in voxels of the lattice, (3,).
+        shape: of the volume, in voxels of the lattice, (3,).
+        how: size and steps.
+    """
+    room = np.asarray(shape, int) - how.size
+    corner = np.round((middle - how.size / 2) / how.lattice) * how.lattice
+    return np.where(room > 0, np.clip(corner, 0, np.maximum(room, 0)), np.floor(room / 2)).astype(int)
 
 
 def normalise(crop: np.ndarray) -> np.ndarray:
