@@ -26,7 +26,7 @@ from vesalius.formats.masks import Entry, find_cases, find_images, read_mask
 from vesalius.formats.metadata import read_metadata
 from vesalius.media.grid import same_axes
 from vesalius.media.volume import read_volume
-from vesalius.nets.sam3d.crop import RAS, Preprocessing, Scan, Window, normalise
+from vesalius.nets.sam3d.crop import RAS, Preprocessing, Scan, Window, normalise, place
 from vesalius.run import file_stamp, fingerprint, progress, replacing
 from vesalius.train.recipe import Strict
 
@@ -221,6 +221,7 @@ class Crops(torch.utils.data.Dataset):
         seed: of everything that is drawn.
         least: voxels on the lattice below which a structure of a case is left out.
         jitter: voxels by which a crop's middle is moved at most, along each axis.
+        around: "target", its middle (published), or "click", any of its voxels, where windows lie in use.
         augment: transforms of MONAI by name, see `augmentation`.
         structures: which; all by default.
     """
@@ -233,10 +234,11 @@ class Crops(torch.utils.data.Dataset):
         *,
         least: int = 100,
         jitter: int = 0,
+        around: Literal["target", "click"] = "target",
         augment: Sequence[str] = ("flip",),
         structures: Sequence[str] = (),
     ):
-        self.cases, self.length, self.seed, self.jitter = cases, length, seed, jitter
+        self.cases, self.length, self.seed, self.jitter, self.around = cases, length, seed, jitter, around
         self.transform = augmentation(augment)
         wanted = structures or list(cases.index)
         self.classes = {
@@ -261,9 +263,8 @@ class Crops(torch.utils.data.Dataset):
         name = self._target(index)
         number = int(rng.choice(self.classes[name]))
         item, how = self.cases[number], self.cases.how
-        first, last = item["boxes"][name][0]
-        corner = (first + last + 1) // 2 + rng.integers(-self.jitter, self.jitter + 1, 3) - how.size // 2
         layer, ids = item["targets"][name]
+        corner = self._corner(item, name, rng)
         image = cut(item["image"], corner, how.size, how.beyond)
         truth = np.isin(cut(item["layers"][layer], corner, how.size, 0), ids)
         self.transform.set_random_state(seed=int(rng.integers(2**31)))
@@ -276,6 +277,18 @@ class Crops(torch.utils.data.Dataset):
             "target": name,
             "case": self.cases.cases[number].case,
         }
+
+    def _corner(self, item: dict[str, Any], name: str, rng: np.random.Generator) -> np.ndarray:
+        """Where a crop begins: around the target's middle, or around one of its voxels, as use does with a click."""
+        first, last = item["boxes"][name][0]
+        shift = rng.integers(-self.jitter, self.jitter + 1, 3)
+        if self.around == "target":
+            return (first + last + 1) // 2 + shift - self.cases.how.size // 2
+        layer, ids = item["targets"][name]
+        box = tuple(slice(a, b + 1) for a, b in zip(first, last, strict=True))
+        inside = np.argwhere(np.isin(item["layers"][layer][box], ids))
+        middle = first + inside[int(rng.integers(len(inside)))]
+        return place(middle + 0.5 + shift, np.array(item["image"].shape), self.cases.how)
 
     def _target(self, index: int) -> str:
         """Each run of as many samples as there are classes holds every class once, in an order of its own."""

@@ -49,6 +49,10 @@ class Sam3DRecipe(Recipe):
     validation: tuple[Source, ...] = ()
     least: int = Field(100, ge=1, description="Voxels on the lattice below which a structure of a case is left out.")
     jitter: int = Field(0, ge=0, description="Voxels by which a crop's middle is moved at most.")
+    around: Literal["target", "click"] = Field(
+        "target",
+        description="Crops lie around the target's middle (published), or around any of its voxels, as in use.",
+    )
     augment: tuple[str, ...] = ("flip",)
     cache: Literal["memory", "disk"] = "disk"
     interaction: Interaction = Interaction()  # type: ignore[call-arg]
@@ -66,8 +70,8 @@ class Sam3DRecipe(Recipe):
     def crops(self, cases: Cases, structures: tuple[str, ...] = ()) -> Crops:
         """The samples."""
         return Crops(
-            cases, self.samples, self.seed, least=self.least, jitter=self.jitter, augment=self.augment,
-            structures=structures,
+            cases, self.samples, self.seed, least=self.least, jitter=self.jitter, around=self.around,
+            augment=self.augment, structures=structures,
         )  # fmt: skip
 
     def held_out(self) -> list[LabelledCase]:
