@@ -125,6 +125,11 @@ def test_going_on_from_a_mask_depends_on_the_mask(model: Sam3DModel) -> None:
     clicks = [at(image, (30, 25, 20))]
     assert (found.segment(clicks, start=start).mask != found.segment(clicks).mask).any()
     assert found.segment([], start=start).mask.shape == image.shape
+    wide = volume((150, 50, 40))
+    start = np.zeros(wide.shape, bool)
+    start[[0, 149]] = True  # the window of 128 mm around the click reaches neither
+    kept = session(model, wide).segment([at(wide, (75, 25, 20))], start=start).mask
+    assert kept[[0, 149]].all() and not kept[[3, 146]].any()
     with pytest.raises(VesaliusError, match="a mask of shape"):
         found.segment(clicks, start=start[1:])
 

@@ -72,7 +72,7 @@ class Sam3DSession:
         window = self._window(prompts, begin)
         state = self._decode(prompts, window, expert, begin)
         logits = state.logits[0, 0].float().cpu().numpy()
-        mask, chance = self._on_grid(logits, window, probability)
+        mask, chance = self._on_grid(logits, window, probability, begin)
         self._hold(prompts, mask)
         notes = self._notes(prompts, logits > 0, window)
         trained = self.mixture.foundation.config.iou_trained
@@ -198,8 +198,13 @@ class Sam3DSession:
         points = torch.from_numpy(places.astype(np.float32))[None].to(self._device)
         return Prompts(points, torch.from_numpy(labels.astype(np.float32))[None].to(self._device), low)
 
-    def _on_grid(self, logits: np.ndarray, window: Window, probability: bool) -> tuple[np.ndarray, np.ndarray | None]:
+    def _on_grid(
+        self, logits: np.ndarray, window: Window, probability: bool, start: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The mask, and the probability map; beyond the window a mask to go on from stays as it was."""
         mask, view = empty_like(self.volume)
+        if start is not None:
+            view[...] = start
         chance, chances = empty_like(self.volume, np.uint8) if probability else (None, None)
         for where, values in self.scan.spread(logits, window, self.ratio):
             view[where] = values > 0
