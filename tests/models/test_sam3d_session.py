@@ -19,7 +19,7 @@ from vesalius.nets.sam3d.experts import Expert, Mixture, fingerprint_of
 
 SIZES = {
     "image_size": 32, "patch_size": 8, "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,
-    "window_size": 4, "global_attn_indexes": [0], "prompt_dim": 48, "mask_in_chans": 4, "decoder_heads": 8,
+    "window_size": 4, "global_attn_indexes": [0], "prompt_dim": 48, "mask_in_chans": 16, "decoder_heads": 8,
     "decoder_mlp_dim": 32, "num_multimask_outputs": 0, "iou_head_hidden_dim": 8,
 }  # fmt: skip
 HOW = Preprocessing(size=32, spacing=4.0, lattice=4)

@@ -25,7 +25,7 @@ from vesalius.nets.sam3d.experts import (
 
 SIZES = {
     "image_size": 16, "patch_size": 4, "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,
-    "window_size": 4, "global_attn_indexes": [0], "prompt_dim": 24, "mask_in_chans": 4, "decoder_heads": 2,
+    "window_size": 4, "global_attn_indexes": [0], "prompt_dim": 24, "mask_in_chans": 16, "decoder_heads": 2,
     "decoder_mlp_dim": 32, "num_multimask_outputs": 0, "iou_head_hidden_dim": 8,
 }  # fmt: skip
 

@@ -127,7 +127,7 @@ def test_two_rounds_of_a_step_are_without_clicks_as_published() -> None:
     torch.manual_seed(0)
     sizes = {
         "image_size": 16, "patch_size": 4, "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "window_size": 4, "global_attn_indexes": [0], "prompt_dim": 24, "mask_in_chans": 4, "decoder_heads": 2,
+        "window_size": 4, "global_attn_indexes": [0], "prompt_dim": 24, "mask_in_chans": 16, "decoder_heads": 2,
     }  # fmt: skip
     model = Sam3DModel(Sam3DConfig(**sizes))
     seen = []
@@ -151,7 +151,7 @@ def test_the_loss_is_monais_dice_and_cross_entropy_summed_over_rounds() -> None:
     torch.manual_seed(0)
     sizes = {
         "image_size": 16, "patch_size": 4, "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,
-        "window_size": 4, "global_attn_indexes": [0], "prompt_dim": 24, "mask_in_chans": 4, "decoder_heads": 2,
+        "window_size": 4, "global_attn_indexes": [0], "prompt_dim": 24, "mask_in_chans": 16, "decoder_heads": 2,
     }  # fmt: skip
     model = Sam3DModel(Sam3DConfig(**sizes)).eval()
     truth = (torch.rand(1, 1, 16, 16, 16) < 0.2).float()

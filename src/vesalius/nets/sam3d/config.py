@@ -88,6 +88,8 @@ class Sam3DConfig(PretrainedConfig):
                 self.prompt_dim // 2 % self.decoder_heads
             ),
             f"mask_in_chans {self.mask_in_chans} is no multiple of 4": self.mask_in_chans % 4,
+            # a norm over a single channel leaves nothing of the mask
+            f"mask_in_chans {self.mask_in_chans} is less than 8": self.mask_in_chans < 8,
         }
         for problem, rest in wrong.items():
             if rest:
