@@ -44,6 +44,10 @@ def report(
         help="Columns to group by, with commas between; a number bins: gender,age:10,scanner.")] = None,
     cluster: Annotated[str | None, typer.Option(
         help="Column that names the patient, where several scans are of one: the bootstrap draws patients.")] = None,
+    forgetting: Annotated[Path | None, typer.Option(
+        help="A study: which model is the generalist, which are experts of which classes, which is joined; says class "
+        "by class what is gained, kept and forgotten, in and out of distribution. YAML, see below.",
+        show_default=False)] = None,
     rank_by: Annotated[RankBy, typer.Option(help="What the leaderboard and the heat maps are ordered "
     "by.")] = RankBy.mean,
     missing: Annotated[Missing | None, typer.Option(
@@ -81,6 +85,11 @@ def report(
     Of scores: report.html, summary.csv, pairwise.csv, ranking.csv, stability.csv, rule_ranks.csv, rule_agreement.csv
     (and groups.csv, group_means.csv, gap.csv where asked for), report.json, and figures/ as SVG and PNG.
 
+    A study for --forgetting is a YAML file: `generalist: general`, `experts: {expert_liver: [liver]}` and, where there
+    are, `fine_tuned:` (as experts), `joined: joined`, `continued: longer` (the generalist trained on for as many
+    steps), `metric: dsc@5`, `margin: 0.02` (differences below it do not matter; set it before looking), `seed:` (the
+    column of --metadata that tells runs apart, or how case names do: `s{seed}_*`). Names of models may hold `{seed}`.
+
     Example: vesalius bench report scores.parquet --metadata patients.csv --in-distribution "site=training"
     """
     if out.exists() and not out.is_dir():
@@ -96,7 +105,8 @@ def report(
         from vesalius.cli.bench_report_questions import report_questions
 
         foreign = {"--metadata": metadata, "--in-distribution": in_distribution, "--groups": groups, "--metric": metric,
-                   "--references": references, "a table of scores": [p for p in scores if p not in runs]}  # fmt: skip
+                   "--references": references, "--forgetting": forgetting,
+                   "a table of scores": [p for p in scores if p not in runs]}  # fmt: skip
         if wrong := next((name for name, value in foreign.items() if value), None):
             remedy = "report runs of questions alone; their questions' metadata are in them (--select, --tree)"
             raise VesaliusError(f"{wrong} does not go with runs", file=runs[0], remedy=remedy, code="usage")
@@ -112,7 +122,7 @@ def report(
     settings = Settings(
         metadata=metadata, id=id, select=select, in_distribution=in_distribution, groups=groups, cluster=cluster,
         rank_by=rank_by.value, missing=missing.value if missing else None, metrics=tuple(metric or ()),
-        replicates=replicates, seed=seed,
+        replicates=replicates, seed=seed, forgetting=forgetting,
     )  # fmt: skip
     pictures = Pictures(references, predictions, images, worst, labels, pattern) if references and predictions else None
     console = _console(stderr=True)
@@ -146,6 +156,8 @@ def _rows(analysis: Any, said: Any) -> list[dict]:
 
 
 def _machine(analysis: Any, said: Any, page: Path) -> dict:
+    from vesalius.bench.report.files import forgetting as study
+
     return {
         "report": str(page),
         "headline": said.headline,
@@ -153,6 +165,7 @@ def _machine(analysis: Any, said: Any, page: Path) -> dict:
         "metric": said.metric,
         "target": said.target,
         "leaderboard": _rows(analysis, said),
+        **({"forgetting": study(analysis.comparison)} if analysis.comparison else {}),
         "notes": list(analysis.notes),
     }
 
@@ -178,4 +191,10 @@ def _show(analysis: Any, said: Any, page: Path) -> None:
         )
     console.print(table)
     console.print(said.headline, style="bold", highlight=False, markup=False)
+    if analysis.comparison:
+        from vesalius.bench.report.forgetting import headline, sentences
+
+        console.print(headline(analysis.comparison), style="bold", highlight=False, markup=False)
+        for sentence in sentences(analysis.comparison):
+            console.print(f"• {sentence}", highlight=False, markup=False)
     console.print(f"Report: {page}", highlight=False, markup=False, soft_wrap=True)

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from vesalius.bench import stats
+from vesalius.bench.report.forgetting import Comparison, compare, read_study, rule
 from vesalius.bench.report.words import number
 from vesalius.bench.stats.groups import MIN_GROUP
 from vesalius.bench.stats.pairwise import ALPHA
@@ -40,6 +41,7 @@ class Settings:
     metrics: tuple[str, ...] = ()
     replicates: int = 1000
     seed: int = 0
+    forgetting: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +54,14 @@ class Analysis:
         metadata: of the cases that were judged.
         cubes: scores by metric.
         frames: `summary`, `pairwise`, `ranking`, `stability`, `places`, `rules`, `agreement`, and where asked for
-            `groups`, `group_means`, `gap`: the columns are in the docstrings of `bench.stats`.
+            `groups`, `group_means`, `gap`: the columns are in the docstrings of `bench.stats`; `forgetting` and
+            `forgetting_seeds` are the tables of `comparison`.
         factors: the factors of `groups`.
         inside, outside: cases in and out of distribution (bool), where asked for.
         flags: `model, case, metric, target, status, reason` of every row that is not plainly scored.
         notes: sentences about what was left out, matched, or is to be known.
         rules: what was done by which rule, a title and a sentence each.
+        comparison: the forgetting study, where asked for.
     """
 
     settings: Settings
@@ -71,6 +75,7 @@ class Analysis:
     flags: pl.DataFrame
     notes: tuple[str, ...]
     rules: dict[str, str] = field(default_factory=dict)
+    comparison: Comparison | None = None
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -81,6 +86,11 @@ class Analysis:
     def cases(self) -> tuple[str, ...]:
         """Names of the cases that were judged, sorted."""
         return next(iter(self.cubes.values())).cases
+
+    @property
+    def primary(self) -> str:
+        """The metric that the verdict is about: DSC where there is one, else the first."""
+        return _primary(self.cubes)
 
     @property
     def has_statuses(self) -> bool:
@@ -122,6 +132,7 @@ def analyse(scores: Sequence[str | Path], settings: Settings) -> Analysis:
     tables = read_scores(scores)
     missing = settings.missing or tables.default_missing
     settings = replace(settings, missing=missing)
+    study = read_study(settings.forgetting) if settings.forgetting else None
     notes = list(tables.notes)
     frame, metadata = _choose(tables.frame, settings, notes)
     cubes = stats.cubes(frame, settings.missing or "ignore", list(settings.metrics) or None)
@@ -140,16 +151,27 @@ def analyse(scores: Sequence[str | Path], settings: Settings) -> Analysis:
         if not (np.bincount(factor.codes[factor.codes >= 0]) >= MIN_GROUP).any():
             notes.append(f"groups by {factor.name}: every group has fewer than {MIN_GROUP} cases and is left out")
     inside, outside = _sides(metadata.frame, settings, notes)
+    comparison = None
+    if study:
+        about = (metadata.frame, settings.cluster, inside, outside)
+        comparison = compare(study, cubes, *about, bootstrap, _primary(cubes))
     frames = _frames(list(cubes.values()), bootstrap, settings, factors, inside, outside)
+    if comparison:
+        frames |= {"forgetting": comparison.table, "forgetting_seeds": comparison.by_seed}
     for cube in cubes.values():
         if cube.filled:
             notes.append(
                 f"{cube.metric.title}: {cube.filled} values of failed or absent predictions are the worst value"
             )
     analysis = Analysis(
-        settings, tables, metadata, cubes, frames, factors, inside, outside, _flags(frame), tuple(notes)
-    )
+        settings, tables, metadata, cubes, frames, factors, inside, outside, _flags(frame), tuple(notes),
+        comparison=comparison,
+    )  # fmt: skip
     return replace(analysis, rules=_rules(analysis))
+
+
+def _primary(cubes: dict[str, stats.Cube]) -> str:
+    return "dsc" if "dsc" in cubes else next(iter(cubes))
 
 
 def _choose(frame: pl.DataFrame, settings: Settings, notes: list[str]) -> tuple[pl.DataFrame, Metadata]:
@@ -306,6 +328,8 @@ def _rules(analysis: Analysis) -> dict[str, str]:
             "own; two-sided "
             "Mann–Whitney p, Holm over models."
         )
+    if analysis.comparison:
+        rules["Forgetting"] = rule(analysis.comparison)
     if settings.cluster:
         rules["Clusters"] = (
             "intervals and rank stability draw whole patients; the rank tests take cases as independent."

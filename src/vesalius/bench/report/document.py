@@ -12,6 +12,7 @@ import polars as pl
 from vesalius.bench.report import tables
 from vesalius.bench.report.analysis import Analysis
 from vesalius.bench.report.figures import captions
+from vesalius.bench.report.forgetting import section as forgetting
 from vesalius.bench.report.verdict import Verdict, show
 from vesalius.bench.report.words import number
 from vesalius.bench.report.worst import WorstCase
@@ -47,7 +48,8 @@ def document(
     metrics = sorted(analysis.cubes, key=lambda metric: metric != said.metric)
     views = [(metric, target) for metric in metrics for target in analysis.targets(metric)]
     single = len(analysis.models) == 1
-    sections = [_leaderboard(analysis, views)]
+    study = analysis.comparison
+    sections = [*([forgetting.section(study)] if study else []), _leaderboard(analysis, views)]
     if "gap" in analysis.frames:
         sections.append(_gap(analysis, views))
     if not single:
@@ -76,7 +78,8 @@ def document(
         subtitle += f"; cases with {analysis.settings.select}"
     made = f"Made with Vesalius {escape(origin['versions']['vesalius'])} on {escape(origin['time'])}"
     footer = f"{made}. This file needs no network."
-    return page(title, subtitle, _hero(analysis, said), sections, controls, specs, footer)
+    style = forgetting.STYLE if study else ""
+    return page(title, subtitle, _hero(analysis, said), sections, controls, specs, footer, style)
 
 
 def _hero(analysis: Analysis, said: Verdict) -> str:

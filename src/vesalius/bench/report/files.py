@@ -14,6 +14,7 @@ from typing import Any
 from vesalius.bench.report.analysis import Analysis
 from vesalius.bench.report.document import document
 from vesalius.bench.report.folder import clear, writable
+from vesalius.bench.report.forgetting import Comparison, answers, headline
 from vesalius.bench.report.verdict import Verdict, verdict
 from vesalius.bench.report.worst import Pictures, worst_cases
 from vesalius.pages.charts import save_all
@@ -23,6 +24,7 @@ _CSV = {
     "summary": "summary", "pairwise": "pairwise", "ranking": "ranking", "groups": "groups",
     "group_means": "group_means",
     "gap": "gap", "stability": "stability", "rules": "rule_ranks", "agreement": "rule_agreement",
+    "forgetting": "forgetting", "forgetting_seeds": "forgetting_seeds",
 }  # fmt: skip
 
 _MOST_FIGURES = 400  # a tenth of a second each
@@ -64,6 +66,7 @@ def _write(
     progress: Callable[[str], None],
 ) -> Verdict:
     from vesalius.bench.report.figures import draw
+    from vesalius.bench.report.forgetting import section
 
     progress("tables")
     for name, file in _CSV.items():
@@ -81,11 +84,13 @@ def _write(
         for target in analysis.targets(metric)
         for kind, chart in draw(analysis, metric, target).items()
     }
+    of_study = section.draw(analysis.comparison) if analysis.comparison else {}
+    drawn |= of_study
     if figures:
         (out / "figures").mkdir(exist_ok=True)
         chosen = drawn
         if len(drawn) > _MOST_FIGURES:
-            chosen = {name: drawn[name] for name in drawn if name.endswith(firsts)}
+            chosen = {name: drawn[name] for name in drawn if name.endswith(firsts) or name in of_study}
             notes.append(
                 f"figures/ holds {len(chosen)} of {len(drawn)} charts; those of single structures are on the page"
             )
@@ -102,6 +107,8 @@ def _write(
 
 def machine(analysis: Analysis, said: Verdict, notes: list[str], origin: dict[str, Any]) -> dict[str, Any]:
     """The same numbers for a program: what `report.json` holds."""
+    comparison = analysis.comparison
+    study = {"forgetting": forgetting(comparison)} if comparison else {}
     return {
         "verdict": {
             "metric": said.metric,
@@ -110,6 +117,7 @@ def machine(analysis: Analysis, said: Verdict, notes: list[str], origin: dict[st
             "headline": said.headline,
             "points": said.points,
         },
+        **study,
         "models": analysis.models,
         "cases": len(analysis.cases),
         "targets": {metric: analysis.targets(metric) for metric in analysis.cubes},
@@ -121,12 +129,32 @@ def machine(analysis: Analysis, said: Verdict, notes: list[str], origin: dict[st
     }
 
 
+def forgetting(comparison: Comparison) -> dict[str, Any]:
+    """A study's answers for a program; its tables are among the report's."""
+    return {
+        "headline": headline(comparison),
+        "metric": comparison.study.metric,
+        "margin": comparison.study.margin,
+        "seeds": comparison.seeds,
+        "answers": [
+            {
+                "question": one.question.key, "text": one.question.text, "side": one.side, "answer": one.word,
+                "verdict": one.outcome, "said": f"{one.said}: {one.value} ({one.interval}); {one.reason}",
+            }
+            for one in answers(comparison)
+        ],
+    }  # fmt: skip
+
+
 def _origin(analysis: Analysis) -> dict[str, Any]:
     settings = analysis.settings
     asked = {name: str(value) for name, value in vars(settings).items() if value not in (None, ())}
     inputs = [vars(source) for source in analysis.tables.sources]
     if settings.metadata:
         inputs.append({"path": str(settings.metadata), "layout": "metadata", "sha256": file_hash(settings.metadata)})
+    if settings.forgetting:
+        found = {"path": str(settings.forgetting), "layout": "study", "sha256": file_hash(settings.forgetting)}
+        inputs.append(found)
     return provenance(["scipy", "altair", "vl-convert-python"]) | {"settings": asked, "inputs": inputs}
 
 

@@ -16,6 +16,7 @@ _FILES = {
     "report.json",
     *(f"{name}.csv" for name in (
         "summary", "pairwise", "ranking", "groups", "group_means", "gap", "stability", "rule_ranks", "rule_agreement",
+        "forgetting", "forgetting_seeds",
         "accuracy", "answers", "statuses", "metrics", "positions", "rotations", "error_classes",
     )),
 }  # fmt: skip

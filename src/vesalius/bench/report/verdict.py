@@ -27,7 +27,7 @@ class Verdict:
 
 def verdict(analysis: Analysis) -> Verdict:
     """What the primary metric (DSC where there is one, else the first) says about the average over targets."""
-    metric = "dsc" if "dsc" in analysis.cubes else next(iter(analysis.cubes))
+    metric = analysis.primary
     target = analysis.targets(metric)[0]
     leader, headline = _headline(analysis, metric, target)
     if leader is None:
