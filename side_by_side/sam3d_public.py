@@ -12,7 +12,6 @@ counts. `--small` is a network of a few layers, whose numbers `--record` keeps f
 
 import argparse
 import json
-import statistics
 import sys
 import time
 import types
@@ -119,7 +118,7 @@ def seconds(function: Callable[[], Any], repeats: int) -> float:
         begin = time.perf_counter()
         function()
         taken.append(time.perf_counter() - begin)
-    return statistics.median(taken)
+    return float(np.median(taken))
 
 
 def main() -> None:

@@ -295,6 +295,13 @@ def sigterm_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def console() -> Any:
+    """Where progress is shown: standard error, and nowhere in worker processes, whose driver has a bar of its own."""
+    from rich.console import Console
+
+    return Console(stderr=True, quiet=multiprocessing.parent_process() is not None)
+
+
 @contextlib.contextmanager
 def progress(label: str, total: int | None) -> Iterator[Callable[..., None]]:
     """A bar on standard error with count, rate, failures and remaining time.
@@ -302,7 +309,6 @@ def progress(label: str, total: int | None) -> Iterator[Callable[..., None]]:
     Yields `advance(failures, by=1, kept=0)`: how many failed so far, how many are done now, and how many were done by
     an earlier run, which tell nothing about the rate.
     """
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (
@@ -314,7 +320,7 @@ def progress(label: str, total: int | None) -> Iterator[Callable[..., None]]:
         TextColumn("[red]{task.fields[failed]}"),
     )
     start, done, before = time.monotonic(), 0, 0
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=console()) as bar:
         task = bar.add_task(label, total=total, rate="", left="", failed="")
 
         def advance(failures: int, by: int = 1, kept: int = 0) -> None:

@@ -22,7 +22,7 @@ from transformers import TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from vesalius.errors import VesaliusError
-from vesalius.run import Interrupted, replacing, sigterm_as_interrupt
+from vesalius.run import Interrupted, console, replacing, sigterm_as_interrupt
 from vesalius.train.card import write_card
 from vesalius.train.job import Job
 from vesalius.train.recipe import Recipe
@@ -243,11 +243,10 @@ class _Bar(TrainerCallback):
     """A progress bar on standard error: steps, loss, time left; and a checkpoint when the machine is taken away."""
 
     def __init__(self, steps: int):
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
-        self.bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+        self.bar = Progress(*columns, TimeRemainingColumn(), console=console())
         self.task = self.bar.add_task("training", total=steps, said="")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -1,0 +1,242 @@
+"""The claim of SAM-Med3D-MoE on data at hand: do experts learn a new task, and does the joined model forget nothing?
+
+A study is a YAML: which structures are the new tasks and where they are learned, sizes and steps, and seeds. For each
+seed, in
+phantom hospitals of its own: a generalist learns all other structures; it is trained on for as many steps as the
+experts get (`continued`), fine-tuned on the tasks (`tuned`), given an expert a task, and joined with them by a gate;
+then all are clicked through the test cases of seen and unseen hospitals. Every step is a unit of a run: a killed study
+goes on. Knows the order and who is compared; what is trained is in the recipes that it writes, what is concluded in
+`bench`.
+"""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import yaml
+from pydantic import Field, ValidationError
+
+from vesalius.bench.clicks import Protocol
+from vesalius.bench.clicks import run as click_through
+from vesalius.bench.score import read_table, write_table
+from vesalius.errors import VesaliusError
+from vesalius.phantom.hospitals import LABELS, Plan, make_case, plan_cases, write_tables
+from vesalius.run import Run, Unit, fingerprint, replacing, work
+from vesalius.train.recipe import TASKS, Strict, build_recipe
+from vesalius.train.sam3d.settings import Cropping, Interaction, Sizes
+from vesalius.train.trainer import train
+
+MODELS = ("generalist", "continued", "tuned", "expert", "joined")
+
+
+class Stage(Strict):
+    """How long and how fast one of the trainings is."""
+
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    batch_size: int = Field(1, ge=1)
+
+
+class Study(Strict):
+    """See the module.
+
+    Attributes:
+        tasks: structures that only experts and fine-tuning learn.
+        where: which training cases they learn from.
+        seeds: of hospitals and trainings.
+        training, validation, test: cases of each hospital; the validation cases are the last of the training ones.
+        after: numbers of clicks after which is scored.
+        margin: of equivalence, in DSC, fixed beforehand.
+    """
+
+    tasks: tuple[str, ...] = ("pancreas", "gall_bladder")
+    where: str = "site = A"
+    seeds: tuple[int, ...] = (0,)
+    training: int = Field(8, ge=2)
+    validation: int = Field(2, ge=1)
+    test: int = Field(10, ge=1)
+    sizes: Sizes
+    cropping: Cropping
+    interaction: Interaction
+    general: Stage
+    expert: Stage
+    gate: Stage
+    curve: int = Field(0, ge=0, description="Steps between judgements of the generalist on the way, for its plateau.")
+    after: tuple[int, ...] = (1, 3, 5)
+    margin: float = Field(0.02, gt=0)
+    augment: tuple[str, ...] = ()
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Structures that the generalist learns."""
+        return tuple(name for name in LABELS if name not in self.tasks)
+
+
+def load_study(path: str | Path) -> Study:
+    """Reads a study.
+
+    Raises:
+        VesaliusError: no such file, no YAML, or a key that is missing, unknown or wrong.
+    """
+    path = Path(path)
+    try:
+        study = Study(**(yaml.safe_load(path.read_text("utf-8")) or {}))
+    except (OSError, yaml.YAMLError, TypeError) as error:
+        raise VesaliusError(f"is no study ({error})", file=path, remedy="see recipes/sam3d/study.yaml") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise VesaliusError(
+            f"key {key}: {first['msg'].lower()}", file=path, remedy="correct it", code="recipe"
+        ) from None
+    if unknown := [task for task in study.tasks if task not in LABELS]:
+        remedy = f"structures are: {', '.join(LABELS)}"
+        raise VesaliusError(f"key tasks: no structure is called {unknown[0]}", file=path, remedy=remedy, code="recipe")
+    return study
+
+
+def plans(study: Study, seed: int) -> list[Plan]:
+    """The cases of a seed."""
+    return plan_cases(seed, study.training, study.test)
+
+
+def trainings(study: Study, seed: int) -> list[dict[str, dict[str, Any]]]:
+    """Recipes by name, in waves: those of a wave need what the waves before made.
+
+    Paths are relative to the seed's folder.
+    """
+    cases = [plan.case for plan in plans(study, seed) if plan.split == "training"]
+    held = {case for site in {c[0] for c in cases} for case in [c for c in cases if c[0] == site][-study.validation :]}
+    seen, kept = [c for c in cases if c not in held], sorted(held)
+    place: dict[str, Any] = {"images": "imagesTr", "labels": "labelsTr"}
+    table = {"metadata": "patients.csv", "select": study.where}
+    others = {**place, "structures": study.others, "cases": seen}
+    tasks = {**place, **table, "structures": study.tasks, "cases": seen}
+    total = study.expert.steps * len(study.tasks)
+
+    def recipe(task: str, name: str, stage: Stage, steps: int, data: list[Any], **more: Any) -> dict[str, Any]:
+        return {
+            "task": f"sam3d/{task}", "output": name, "seed": seed, "steps": steps, "batch_size": stage.batch_size,
+            "learning_rate": stage.learning_rate, "clip_gradient": 1.0, "schedule": {"kind": "cosine", "warmup": 0.05},
+            "interaction": study.interaction.model_dump(), "around": "click", "least": 5, "augment": study.augment,
+            "cache": "memory", "loaders": 0, "save_every": 500, "log_every": 50, "data": data,
+            "judging": {"after": study.after, "cases": 6}, "validation": [{**place, "cases": kept}], **more,
+        }  # fmt: skip
+
+    full: dict[str, Any] = {"decoder_rate": 1.0}
+    new = {"start": {"sizes": study.sizes.model_dump()}, "cropping": study.cropping.model_dump(), **full}
+    old = {"start": {"weights": "generalist"}, **full}
+    return [
+        {
+            "generalist": recipe(
+                "pretrain", "generalist", study.general, study.general.steps, [others],
+                evaluate_every=study.curve, **new,
+            )
+        },
+        {
+            "continued": recipe("pretrain", "continued", study.expert, total, [others], **old),
+            "tuned": recipe("pretrain", "tuned", study.expert, total, [tasks], **old),
+            **{
+                f"expert {name}": recipe(
+                    "expert", f"experts/{name}", study.expert, study.expert.steps, [{**tasks, "structures": [name]}],
+                    foundation="generalist", expert={"name": name, "targets": [name]},
+                )
+                for name in study.tasks
+            },
+        },
+        {
+            "joined": recipe(
+                "gate", "joined", study.gate, study.gate.steps, [others, tasks], foundation="generalist",
+                experts=[f"experts/{name}" for name in study.tasks],
+            )
+        },
+    ]  # fmt: skip
+
+
+def run_study(study: Study, out: Path, workers: int | None = None) -> Path:
+    """Does what is not yet done of all seeds; returns the Score table of all, with `patients.csv` beside.
+
+    Raises:
+        VesaliusError: a training failed (which, and why).
+        Interrupted: stopped; the same call goes on.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    folders = {seed: out / f"seed{seed}" for seed in study.seeds}
+    with Run(out / "study.run") as state:
+        _all(state, [_case_unit(folders[s], s, p) for s in study.seeds for p in plans(study, s)], "scanning", workers)
+        for seed in study.seeds:
+            write_tables(folders[seed], plans(study, seed))
+        waves = [trainings(study, seed) for seed in study.seeds]
+        for number, names in enumerate(("the generalists", "experts and fine-tuning", "the gates")):
+            units = [
+                _training_unit(folders[seed], seed, name, given, waves[i][:number])
+                for i, seed in enumerate(study.seeds)
+                for name, given in waves[i][number].items()
+            ]
+            _all(state, units, f"training {names}", workers)
+    tables = [_clicked(study, seed, folders[seed], workers) for seed in study.seeds]
+    scores = out / "scores.parquet"
+    write_table(pl.concat([table for table, _ in tables]), scores)
+    with replacing(out / "patients.csv") as part:
+        pl.concat([patients for _, patients in tables]).write_csv(part)
+    return scores
+
+
+def _case_unit(folder: Path, seed: int, plan: Plan) -> Unit:
+    return Unit(f"{seed}/case/{plan.case}", fingerprint(plan), ("case", str(folder), plan))
+
+
+def _training_unit(folder: Path, seed: int, name: str, given: Mapping[str, Any], before: Any) -> Unit:
+    return Unit(f"{seed}/{name}", fingerprint(given, before), ("train", str(folder), dict(given)))
+
+
+def _all(state: Run, units: list[Unit], label: str, workers: int | None) -> None:
+    work(state, units, do, crashed=lambda unit, error: str(error), label=label, workers=workers)
+    for unit, payload, _, kind in state.payloads(units):
+        if kind == "crashed":
+            remedy = "run it again; it goes on from here"
+            raise VesaliusError(f"{unit.key}: {payload}", file=state.path, remedy=remedy, code="crashed")
+
+
+def do(kind: Literal["case", "train"], folder: str, given: Any) -> Any:
+    """One unit, in a worker: a case is scanned, or a recipe trained."""
+    if kind == "case":
+        return make_case(folder, given)
+    file = Path(folder) / f"{str(given['output']).replace('/', '_')}.yaml"
+    with replacing(file) as part:
+        part.write_text(yaml.safe_dump(_plain(given), sort_keys=False), "utf-8")
+    recipe = build_recipe(_plain(given), file)
+    return train(recipe, import_module(TASKS[recipe.task]).prepare(recipe), restart=_is_other(recipe))
+
+
+def _is_other(recipe: Any) -> bool:
+    """Whether the output holds a training of another recipe: a study that was changed does it again."""
+    import json
+
+    file = recipe.output / "training.json"
+    return file.is_file() and json.loads(file.read_text("utf-8"))["stamp"] != recipe.stamp
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _clicked(study: Study, seed: int, folder: Path, workers: int | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Scores and patients of a seed, its cases called by seed and case."""
+    protocol = Protocol(study.after, metrics=("dsc", "nsd"), seed=seed)
+    place = folder / "imagesTs", folder / "labelsTs"
+    whole = {name: f"sam3d:{folder / name}" for name in MODELS if name != "expert"} | {"seeds": "seeds:"}
+    click_through(*place, whole, folder / "clicks.parquet", protocol, benchmark="phantom hospitals", workers=workers)
+    tables = [read_table(folder / "clicks.parquet")]
+    for name in study.tasks:
+        one = {"expert": f"sam3d:{folder / 'joined'}?expert={name}"}
+        file = folder / f"clicks_{name}.parquet"
+        click_through(*place, one, file, protocol, structures=[name], benchmark="phantom hospitals", workers=workers)
+        tables.append(read_table(file))
+    case = pl.format("{}-{}", pl.lit(f"s{seed}"), pl.col("case")).alias("case")
+    patients = pl.read_csv(folder / "patients.csv").filter(pl.col("split") == "test")
+    return pl.concat(tables).with_columns(case), patients.with_columns(case, pl.lit(seed).alias("seed"))
