@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import polars as pl
@@ -11,10 +12,11 @@ import yaml
 from typer.testing import CliRunner
 
 from vesalius.bench.report import Settings, analyse, write
-from vesalius.bench.report.forgetting import answers, headline, read_study
+from vesalius.bench.report.forgetting import answers, headline, read_study, section
 from vesalius.bench.report.forgetting.study import seed_of
 from vesalius.cli.bench_report import report
 from vesalius.errors import VesaliusError
+from vesalius.pages.charts import save
 from vesalius.records import SCORE_SCHEMA
 
 STUDY = {
@@ -70,8 +72,8 @@ def settings(world, **more):
 
 @pytest.fixture(scope="module")
 def made(world):
-    analysis = analyse([world / "scores.parquet"], settings(world))
-    write(analysis, world / "out", "A small study")
+    analysis = analyse([world / "scores.parquet"], settings(world, metrics=("dsc@5",)))
+    write(analysis, world / "out", "A small study", figures=False)
     return analysis, world / "out"
 
 
@@ -127,8 +129,9 @@ def test_it_lies_in_the_reports_folder(made):
     analysis, out = made
     assert pl.read_csv(out / "forgetting.csv").height == analysis.frames["forgetting"].height
     assert (out / "forgetting_seeds.csv").exists()
-    figures = {path.name for path in (out / "figures").iterdir()}
-    assert {"forgetting_joined_generalist_in.png", "forgetting_joined_generalist_out.svg"} <= figures
+    title, spec = section.draw(analysis.comparison)["forgetting_joined_generalist_out"]
+    save(spec, out.parent / "figure", title)
+    assert "undecided" in (out.parent / "figure.svg").read_text() and (out.parent / "figure.png").exists()
     data = json.loads((out / "report.json").read_text())
     assert data["forgetting"]["margin"] == 0.02 and data["forgetting"]["metric"] == "dsc@5"
     assert len(data["forgetting"]["answers"]) == 16 and data["tables"]["forgetting"][0]["verdict"] == "better"
@@ -137,9 +140,14 @@ def test_it_lies_in_the_reports_folder(made):
     body = re.sub(r"<script.*?</script>", "", html, flags=re.S)
     drawn = set(re.findall(r'data-chart="(forgetting_[^"]+)"', body))
     assert len(drawn) == 16 and drawn <= set(json.loads(re.search(r'id="data">(.*?)</script>', html, re.S)[1])["specs"])
-    assert "margin ±0.020, set in the study" in analysis.rules["Forgetting"]
-    write(analyse([out.parent / "scores.parquet"], Settings(replicates=100)), out, figures=False)
-    assert not (out / "forgetting.csv").exists() and "forgetting" not in json.loads((out / "report.json").read_text())
+    assert "margin ±0.020 (the default)" in analysis.rules["Forgetting"]
+    other = out.parent / "again"
+    shutil.copytree(out, other)
+    plain = analyse([out.parent / "scores.parquet"], Settings(replicates=100, metrics=("dsc@5",)))
+    write(plain, other, figures=False)
+    assert not (other / "forgetting.csv").exists() and "forgetting" not in json.loads(
+        (other / "report.json").read_text()
+    )
 
 
 def test_runs_can_be_told_by_names_of_cases_or_of_models(world, tmp_path):
@@ -170,8 +178,7 @@ def test_without_seeds_patients_are_the_units_and_sides_may_be_one(world, tmp_pa
     analysis = analyse([world / "scores.parquet"], asked)
     row = analysis.frames["forgetting"].filter(question="joined_generalist", target="liver")
     assert row["side"].to_list() == ["all"] and row["units"][0] == 40 and row["n"][0] == 80
-    write(analysis, tmp_path / "out", figures=False)
-    assert "Seed by seed" not in (tmp_path / "out" / "report.html").read_text()
+    assert "Seed by seed" not in section.section(analysis.comparison).html
 
 
 def test_a_failed_case_counts_as_the_worst(world, tmp_path):
@@ -256,10 +263,33 @@ def test_the_command_says_it_and_its_help_teaches_it(world):
     app.command()(report)
     arguments = [str(world / "scores.parquet"), "--metadata", str(world / "cases.csv"), "--in-distribution", "site=A"]
     arguments += ["--forgetting", str(world / "study.yaml"), "--out", str(world / "cli"), "--no-figures"]
-    plain = CliRunner().invoke(app, [*arguments, "--replicates", "100"])
+    plain = CliRunner().invoke(app, [*arguments, "--replicates", "100", "--metric", "dsc@5"])
     assert plain.exit_code == 0
     assert "Do the experts beat the generalist on their classes? In distribution: Yes" in " ".join(plain.stdout.split())
-    machine = CliRunner().invoke(app, [*arguments, "--replicates", "100", "--json"])
-    assert json.loads(machine.stdout)["forgetting"]["answers"][0]["answer"] == "yes"
     helped = " ".join(CliRunner().invoke(app, ["--help"]).stdout.split())
     assert "generalist: general" in helped and "margin: 0.02" in helped
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_the_section_in_a_browser(made):
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        for width, scheme in ((1280, "light"), (390, "dark")):
+            page = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme).new_page()
+            complaints = []
+            page.on("console", lambda m, c=complaints: c.append(m.text) if m.type in ("error", "warning") else None)
+            page.on("pageerror", lambda e, c=complaints: c.append(str(e)))
+            page.goto((made[1] / "report.html").as_uri())
+            page.wait_for_function("document.querySelectorAll('#forgetting .chart svg').length === 16")
+            boxes = [chart.bounding_box() for chart in page.query_selector_all("#forgetting .chart svg")]
+            assert all(box["width"] > 200 and box["x"] + box["width"] <= width + 1 for box in boxes)
+            assert (boxes[0]["y"] == boxes[1]["y"]) == (width == 1280), "sides beside each other where there is room"
+            page.locator("#forgetting details").first.evaluate("e => e.open = true")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.locator("#forgetting .headline").inner_text() == headline(made[0].comparison)
+            assert complaints == []
+        browser.close()

@@ -85,8 +85,8 @@ def report(
     Of scores: report.html, summary.csv, pairwise.csv, ranking.csv, stability.csv, rule_ranks.csv, rule_agreement.csv
     (and groups.csv, group_means.csv, gap.csv where asked for), report.json, and figures/ as SVG and PNG.
 
-    A study for --forgetting is a YAML file: `generalist: general`, `experts: {expert_liver: [liver]}` and, where there
-    are, `fine_tuned:` (as experts), `joined: joined`, `continued: longer` (the generalist trained on for as many
+    A study for --forgetting is a YAML file: `generalist: general`, `experts: {expert_liver: liver}` and, where there
+    are, `fine_tuned:` (like experts), `joined: joined`, `continued: longer` (the generalist trained on for as many
     steps), `metric: dsc@5`, `margin: 0.02` (differences below it do not matter; set it before looking), `seed:` (the
     column of --metadata that tells runs apart, or how case names do: `s{seed}_*`). Names of models may hold `{seed}`.
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from vesalius.errors import VesaliusError
 
 MARGIN = 0.02  # of a fraction such as DSC
-EXAMPLE = "generalist: general; experts: {expert_liver: [liver]}; joined: joined"
+EXAMPLE = "generalist: general; experts: {expert_liver: liver}; joined: joined"
 
 _SEED = "{seed}"
 

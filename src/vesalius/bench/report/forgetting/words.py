@@ -95,6 +95,7 @@ def sentences(comparison: Comparison) -> list[str]:
 def rule(comparison: Comparison) -> str:
     """How it was decided, for the rules in force."""
     study = comparison.study
+    said = "as the study's file says" if "margin" in study.model_fields_set else "the default"
     unit = "patients (cases where none is named); a patient's cases are averaged first"
     if comparison.seeds:
         unit = f"the {number(len(comparison.seeds), 'seed')}; the bootstrap draws seeds, then patients within each"
@@ -104,8 +105,8 @@ def rule(comparison: Comparison) -> str:
                 "both are drawn, and their squared errors are added (Satterthwaite's degrees of freedom)"
             )
     return (
-        f"{metric(study.metric or '').title}, margin ±{show(comparison, study.margin, sign=False)}, set in the study's "
-        f"file. Paired by case; a case without a value on either side is left out. Units: {unit}. Equivalent: two "
+        f"{metric(study.metric or '').title}, margin ±{show(comparison, study.margin, sign=False)} "
+        f"({said}). Paired by case; a case without a value on either side is left out. Units: {unit}. Equivalent: two "
         f"one-sided t-tests (α = {ALPHA}, Holm over the classes of a question and side) and the bootstrap's 90 % "
         "interval inside the margin; else better or worse: two-sided paired t (Holm likewise) and the bootstrap's 95 % "
         "interval without zero; else undecided. The average over the classes is a question of its own. A sure "
