@@ -66,8 +66,8 @@ def section(comparison: Comparison) -> Section:
     if comparison.seeds:
         html += f"<h3>Seed by seed</h3>{_seeds(comparison)}"
     lead = (
-        f"{escape(which.title)}, differences case by case; the margin is ±{margin}, to be set before looking. Equivalent "
-        "means: shown to lie inside it. Undecided means that nothing is shown, not that nothing is lost."
+        f"{escape(which.title)}, differences case by case; the margin is ±{margin}, to be set before looking. "
+        "Equivalent means: shown to lie inside it. Undecided means that nothing is shown, not that nothing is lost."
     )
     return Section("forgetting", "What is gained, what is forgotten", lead, html, short="Forgetting")
 
