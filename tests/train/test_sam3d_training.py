@@ -140,7 +140,7 @@ def test_two_rounds_of_a_step_are_without_clicks_as_published() -> None:
     truth = (torch.rand(2, 1, 16, 16, 16) < 0.2).float()
     for seed in range(6):
         seen.clear()
-        out = module(torch.randn(2, 1, 16, 16, 16), truth, torch.tensor([seed, 9]))
+        out = module(torch.randn(2, 1, 16, 16, 16), truth, torch.tensor([seed, 9]), torch.arange(2))
         assert len(seen) == 11 and seen[-1] == 0 and seen.count(0) == 2 and 2 <= seen.index(0) <= 8
         assert [n for n in seen if n] == [i + 1 for i, n in enumerate(seen) if n]
     assert 0 <= out["dice"] <= 1
@@ -162,7 +162,7 @@ def test_the_loss_is_monais_dice_and_cross_entropy_summed_over_rounds() -> None:
         kept.append(model.decode(embeddings, prompts))
         return kept[-1]
 
-    loss = InteractiveTraining(model, Interaction(clicks=1), keeping)(image, truth, torch.tensor([3]))["loss"]
+    loss = InteractiveTraining(model, Interaction(clicks=1), keeping)(image, truth, torch.tensor([3]), torch.tensor([0]))["loss"]
     logits = model.upscale(kept[0].logits)
     p = logits.sigmoid()
     entropy = -(truth * p.log() + (1 - truth) * (1 - p).log()).mean()

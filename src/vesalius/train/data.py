@@ -222,6 +222,7 @@ class Crops(torch.utils.data.Dataset):
         least: voxels on the lattice below which a structure of a case is left out.
         jitter: voxels by which a crop's middle is moved at most, along each axis.
         around: "target", its middle (published), or "click", any of its voxels, where windows lie in use.
+        targets: structures of a crop at most: one (published), or more that lie in it, too, on one encoding.
         augment: transforms of MONAI by name, see `augmentation`.
         structures: which; all by default.
     """
@@ -235,10 +236,12 @@ class Crops(torch.utils.data.Dataset):
         least: int = 100,
         jitter: int = 0,
         around: Literal["target", "click"] = "target",
+        targets: int = 1,
         augment: Sequence[str] = ("flip",),
         structures: Sequence[str] = (),
     ):
         self.cases, self.length, self.seed, self.jitter, self.around = cases, length, seed, jitter, around
+        self.least, self.targets = least, targets
         self.transform = augmentation(augment)
         wanted = structures or list(cases.index)
         self.classes = {
@@ -258,25 +261,47 @@ class Crops(torch.utils.data.Dataset):
         return self.length
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """`pixel_values` (1, s, s, s) normalised, `truth` (1, s, s, s) of 0 and 1, `seed`, `target` and `case`."""
+        """One crop and its targets.
+
+        Returns:
+            `pixel_values` (1, s, s, s) normalised; `truth` (targets, s, s, s) of 0 and 1, the one that the crop lies
+            around first; `seed` and `target` of each; `case`.
+        """
         rng = np.random.default_rng([self.seed, index])
         name = self._target(index)
         number = int(rng.choice(self.classes[name]))
         item, how = self.cases[number], self.cases.how
-        layer, ids = item["targets"][name]
         corner = self._corner(item, name, rng)
         image = cut(item["image"], corner, how.size, how.beyond)
-        truth = np.isin(cut(item["layers"][layer], corner, how.size, 0), ids)
+        names, truths = self._targets(item, name, corner, rng)
         self.transform.set_random_state(seed=int(rng.integers(2**31)))
-        pair = self.transform({"image": torch.from_numpy(image)[None], "truth": torch.from_numpy(truth)[None].float()})
+        pair = self.transform({"image": torch.from_numpy(image)[None], "truth": torch.from_numpy(truths).float()})
         image = normalise(np.ascontiguousarray(torch.as_tensor(pair["image"])[0].numpy()))
         return {
             "pixel_values": torch.from_numpy(image)[None].float(),
             "truth": (torch.as_tensor(pair["truth"]) > 0.5).float(),
-            "seed": int(rng.integers(2**31)),
-            "target": name,
+            "seed": rng.integers(2**31, size=len(names)).tolist(),
+            "target": names,
             "case": self.cases.cases[number].case,
         }
+
+    def _targets(
+        self, item: dict[str, Any], first: str, corner: np.ndarray, rng: np.random.Generator
+    ) -> tuple[list[str], np.ndarray]:
+        """Names and masks of a crop's targets: the first, and others of which enough lies in the crop."""
+        size = self.cases.how.size
+        layers = [cut(layer, corner, size, 0) for layer in item["layers"]]
+        names: list[str] = []
+        masks: list[np.ndarray] = []
+        for name in [first, *(str(other) for other in rng.permutation([n for n in self.classes if n != first]))]:
+            if len(names) == self.targets or name not in item["targets"]:
+                continue
+            layer, ids = item["targets"][name]
+            mask = np.isin(layers[layer], ids)
+            if name == first or np.count_nonzero(mask) >= self.least:
+                names.append(name)
+                masks.append(mask)
+        return names, np.stack(masks)
 
     def _corner(self, item: dict[str, Any], name: str, rng: np.random.Generator) -> np.ndarray:
         """Where a crop begins: around the target's middle, or around one of its voxels, as use does with a click."""
@@ -337,12 +362,16 @@ def augmentation(names: Sequence[str]) -> Any:
 
 
 def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A batch: tensors stacked, the rest as tensors or left out."""
+    """A batch: crops (batch, 1, s, s, s); of all their targets `truth` (targets, 1, s, s, s), `seed` and `target`.
+
+    `crop` says of which crop of the batch each target is.
+    """
     return {
         "pixel_values": torch.stack([item["pixel_values"] for item in items]),
-        "truth": torch.stack([item["truth"] for item in items]),
-        "seed": torch.tensor([item["seed"] for item in items]),
-        "target": [item["target"] for item in items],
+        "truth": torch.cat([item["truth"] for item in items])[:, None],
+        "seed": torch.tensor([seed for item in items for seed in item["seed"]]),
+        "crop": torch.tensor([i for i, item in enumerate(items) for _ in item["target"]]),
+        "target": [name for item in items for name in item["target"]],
     }
 
 

@@ -27,7 +27,7 @@ def write_data_page(path: Path, recipe: Recipe, job: Job) -> Path:
         f"<figcaption>{escape(caption)}</figcaption></figure>"
         for caption, image in job.picture(items)
     )
-    count = Counter(job.dataset[i]["target"] for i in range(_SHOWN))
+    count = Counter(name for item in items for name in item["target"])
     lead = f"The first {_SHOWN} samples as the network gets them: three planes through the target, its truth outlined."
     sections = [
         shell.Section("batch", "What a batch looks like", lead, f'<div class="crops">{figures}</div>'),

@@ -12,7 +12,7 @@ _LINE = np.array([255, 176, 32], np.uint8)
 
 def picture(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, bytes]]:
     """(caption, PNG) of each item of `Crops`: planes through the middle of the truth, side by side."""
-    return [(f"{item['target']} · {item['case']}", png(_planes(item))) for item in items]
+    return [(f"{', '.join(item['target'])} · {item['case']}", png(_planes(item))) for item in items]
 
 
 def _planes(item: Mapping[str, Any]) -> np.ndarray:

@@ -60,14 +60,14 @@ class GateTraining(nn.Module):
         self._mixture = [mixture]  # in a list: its weights are not this module's
 
     def forward(
-        self, pixel_values: torch.Tensor, truth: torch.Tensor, seed: torch.Tensor, target: list[str]
+        self, pixel_values: torch.Tensor, truth: torch.Tensor, seed: torch.Tensor, crop: torch.Tensor, target: list[str]
     ) -> dict[str, torch.Tensor]:
-        """`loss` and `right`, the share of crops for which the most confident is the right one."""
+        """`loss` and `right`, the share of targets for which the most confident is the right one."""
         mixture = self._mixture[0]
         owners = [self.owners.get(name, GENERAL) for name in target]
         wanted = torch.tensor([(GENERAL, *mixture.gate.experts).index(name) for name in owners]).to(truth.device)  # type: ignore[union-attr]
         with torch.no_grad():
-            embedded = mixture.encode(pixel_values)
+            embedded = mixture.encode(pixel_values[crop])
         size = mixture.foundation.config.mask_size
         low, clicker = truth.new_zeros(len(truth), 1, size, size, size), Clicker(truth, seed)
         mask = torch.zeros_like(truth[:, 0], dtype=torch.bool)
@@ -190,7 +190,7 @@ def _look(mixture: Mixture, item: dict[str, Any], after: tuple[int, ...]) -> lis
         if number in after:
             scores = {name: _dsc(mixture.foundation.upscale(m) > 0, truth) for name, m in masks.items()}
             confidences = mixture.confidences(embedded, prompts).softmax(-1)[0].tolist()
-            rows.append({"target": item["target"], "confidences": confidences, "dsc": scores})
+            rows.append({"target": item["target"][0], "confidences": confidences, "dsc": scores})
         low = masks[GENERAL]
         mask = mixture.foundation.upscale(low)[:, 0] > 0
     return rows

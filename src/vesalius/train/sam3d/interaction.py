@@ -18,12 +18,12 @@ from vesalius.train.sam3d.settings import Interaction
 
 
 class Clicker:
-    """Simulated clicks for a batch of crops; each crop has its own generator, so that nothing depends on its
+    """Simulated clicks for a batch of targets; each has its own generator, so that nothing depends on its
     neighbours.
 
     Args:
-        truth: (batch, 1, s, s, s) of 0 and 1.
-        seeds: of each crop.
+        truth: (targets, 1, s, s, s) of 0 and 1.
+        seeds: of each target.
     """
 
     def __init__(self, truth: torch.Tensor, seeds: torch.Tensor):
@@ -33,7 +33,7 @@ class Clicker:
         self.labels = torch.zeros(len(truth), 0, device=truth.device)
 
     def click(self, mask: torch.Tensor) -> None:
-        """One more click for each crop, given its mask (batch, s, s, s), bool."""
+        """One more click for each target, given its mask (batch, s, s, s), bool."""
         wrong = mask != self.truth
         new, labels = [], []
         for i, rng in enumerate(self.generators):
@@ -76,11 +76,11 @@ class InteractiveTraining(nn.Module):
         self.loss = DiceCELoss(sigmoid=True, squared_pred=True, reduction="mean")
 
     def forward(
-        self, pixel_values: torch.Tensor, truth: torch.Tensor, seed: torch.Tensor, **_: object
+        self, pixel_values: torch.Tensor, truth: torch.Tensor, seed: torch.Tensor, crop: torch.Tensor, **_: object
     ) -> dict[str, torch.Tensor]:
-        """`loss` (summed over rounds) and `dice` after the last round, both means over the batch."""
+        """`loss` (summed over rounds) and `dice` after the last round, both means over all targets of the batch."""
         with torch.set_grad_enabled(self.training and not self.frozen_encoder):
-            embeddings = self.model.encode(pixel_values)
+            embeddings = self.model.encode(pixel_values)[crop]
         clicker, rng = Clicker(truth, seed), np.random.default_rng([int(seed[0]), 1])
         without = self._without(rng)
         size = self.model.config.mask_size

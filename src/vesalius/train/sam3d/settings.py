@@ -53,6 +53,7 @@ class Sam3DRecipe(Recipe):
         "target",
         description="Crops lie around the target's middle (published), or around any of its voxels, as in use.",
     )
+    targets: int = Field(1, ge=1, description="Structures of a crop on one encoding, at most; one as published.")
     augment: tuple[str, ...] = ("flip",)
     cache: Literal["memory", "disk"] = "disk"
     interaction: Interaction = Interaction()  # type: ignore[call-arg]
@@ -71,7 +72,7 @@ class Sam3DRecipe(Recipe):
         """The samples."""
         return Crops(
             cases, self.samples, self.seed, least=self.least, jitter=self.jitter, around=self.around,
-            augment=self.augment, structures=structures,
+            targets=self.targets, augment=self.augment, structures=structures,
         )  # fmt: skip
 
     def held_out(self) -> list[LabelledCase]:
