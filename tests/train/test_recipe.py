@@ -57,3 +57,27 @@ def test_what_only_changes_speed_is_not_another_training(write_recipe) -> None:
 def test_every_recipe_in_the_repository_is_valid() -> None:
     files = sorted((Path(__file__).parents[2] / "recipes").glob("sam3d/*.yaml"))
     assert {load_recipe(file).task for file in files} == set(TASKS)
+
+
+def test_every_study_in_the_repository_is_valid_and_its_trainings_are_recipes(tmp_path: Path) -> None:
+    from vesalius.train.recipe import build_recipe
+    from vesalius.train.sam3d.study import load_study, plans, trainings
+
+    for file in sorted((Path(__file__).parents[2] / "recipes").glob("studies/*.yaml")):
+        study = load_study(file)
+        waves = trainings(study, 1)
+        recipes = {name: build_recipe(given, tmp_path / "x.yaml") for wave in waves for name, given in wave.items()}
+        assert set(recipes) == {"generalist", "continued", "tuned", "joined", *(f"expert {t}" for t in study.tasks)}
+        assert recipes["continued"].steps == recipes["tuned"].steps == study.expert.steps * len(study.tasks)
+        seen = set(recipes["generalist"].data[0].cases)  # type: ignore[attr-defined]
+        held = set(recipes["generalist"].validation[0].cases)  # type: ignore[attr-defined]
+        assert not seen & held and seen | held == {p.case for p in plans(study, 1) if p.split == "training"}
+        assert not set(study.tasks) & set(recipes["generalist"].data[0].structures)  # type: ignore[attr-defined]
+
+
+def test_a_wrong_study_is_said(tmp_path: Path) -> None:
+    from vesalius.train.sam3d.study import load_study
+
+    (tmp_path / "x.yaml").write_text("tasks: [heart]\n")
+    with pytest.raises(VesaliusError, match="key sizes: field required"):
+        load_study(tmp_path / "x.yaml")

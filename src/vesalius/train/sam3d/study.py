@@ -28,7 +28,7 @@ from vesalius.train.recipe import TASKS, Strict, build_recipe
 from vesalius.train.sam3d.settings import Cropping, Interaction, Sizes
 from vesalius.train.trainer import train
 
-MODELS = ("generalist", "continued", "tuned", "expert", "joined")
+WHOLE = ("generalist", "continued", "tuned", "joined")  # models that are clicked through every structure
 
 
 class Stage(Strict):
@@ -84,7 +84,7 @@ def load_study(path: str | Path) -> Study:
     try:
         study = Study(**(yaml.safe_load(path.read_text("utf-8")) or {}))
     except (OSError, yaml.YAMLError, TypeError) as error:
-        raise VesaliusError(f"is no study ({error})", file=path, remedy="see recipes/sam3d/study.yaml") from None
+        raise VesaliusError(f"is no study ({error})", file=path, remedy="see recipes/studies/sam3d_moe.yaml") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
@@ -156,7 +156,9 @@ def trainings(study: Study, seed: int) -> list[dict[str, dict[str, Any]]]:
 
 
 def run_study(study: Study, out: Path, workers: int | None = None) -> Path:
-    """Does what is not yet done of all seeds; returns the Score table of all, with `patients.csv` beside.
+    """Does what is not yet done of all seeds; returns the Score table of all.
+
+    Beside it lie `patients.csv` and `forgetting.yaml`, with which `bench report` judges it.
 
     Raises:
         VesaliusError: a training failed (which, and why).
@@ -181,7 +183,23 @@ def run_study(study: Study, out: Path, workers: int | None = None) -> Path:
     write_table(pl.concat([table for table, _ in tables]), scores)
     with replacing(out / "patients.csv") as part:
         pl.concat([patients for _, patients in tables]).write_csv(part)
+    with replacing(out / "forgetting.yaml") as part:
+        part.write_text(yaml.safe_dump(question(study), sort_keys=False), "utf-8")
     return scores
+
+
+def question(study: Study) -> dict[str, Any]:
+    """Who is compared with whom, as `bench report --forgetting` takes it."""
+    return {
+        "generalist": "generalist",
+        "experts": {f"expert {name}": [name] for name in study.tasks},
+        "fine_tuned": {"tuned": list(study.tasks)},
+        "joined": "joined",
+        "continued": "continued",
+        "metric": f"dsc@{max(study.after)}",
+        "margin": study.margin,
+        "seed": "seed",
+    }
 
 
 def _case_unit(folder: Path, seed: int, plan: Plan) -> Unit:
@@ -229,11 +247,11 @@ def _clicked(study: Study, seed: int, folder: Path, workers: int | None) -> tupl
     """Scores and patients of a seed, its cases called by seed and case."""
     protocol = Protocol(study.after, metrics=("dsc", "nsd"), seed=seed)
     place = folder / "imagesTs", folder / "labelsTs"
-    whole = {name: f"sam3d:{folder / name}" for name in MODELS if name != "expert"} | {"seeds": "seeds:"}
+    whole = {name: f"sam3d:{folder / name}" for name in WHOLE} | {"seeds": "seeds:"}
     click_through(*place, whole, folder / "clicks.parquet", protocol, benchmark="phantom hospitals", workers=workers)
     tables = [read_table(folder / "clicks.parquet")]
     for name in study.tasks:
-        one = {"expert": f"sam3d:{folder / 'joined'}?expert={name}"}
+        one = {f"expert {name}": f"sam3d:{folder / 'joined'}?expert={name}"}
         file = folder / f"clicks_{name}.parquet"
         click_through(*place, one, file, protocol, structures=[name], benchmark="phantom hospitals", workers=workers)
         tables.append(read_table(file))
