@@ -162,7 +162,9 @@ def test_the_loss_is_monais_dice_and_cross_entropy_summed_over_rounds() -> None:
         kept.append(model.decode(embeddings, prompts))
         return kept[-1]
 
-    loss = InteractiveTraining(model, Interaction(clicks=1), keeping)(image, truth, torch.tensor([3]), torch.tensor([0]))["loss"]
+    loss = InteractiveTraining(model, Interaction(clicks=1), keeping)(
+        image, truth, torch.tensor([3]), torch.tensor([0])
+    )["loss"]
     logits = model.upscale(kept[0].logits)
     p = logits.sigmoid()
     entropy = -(truth * p.log() + (1 - truth) * (1 - p).log()).mean()

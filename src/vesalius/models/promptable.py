@@ -3,9 +3,9 @@
     sam3d:FOLDER     a SAM-Med3D, alone or with its experts      seeds:     region growing from the clicks, no weights
 
 Knows what a prompt is (in RAS mm, so that no axis order and no resampling can confuse it) and what comes back: a mask
-on the volume's own grid. An image is looked at once: `open` gives a session, and every answer of it is a function of the
-prompts alone, so that undo, deleting one prompt and replaying a log need no state. Leaves who clicks to
-`bench/clicks.py` (the simulator) and `serve` (a person).
+on the volume's own grid. An image is looked at once: `open` gives a session, and every answer of it is a function of
+the prompts alone, so that undo, deleting one prompt and replaying a log need no state. Leaves who clicks to
+`bench/clicks` (the simulator) and `serve` (a person).
 """
 
 from collections.abc import Sequence
