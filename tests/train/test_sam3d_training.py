@@ -60,7 +60,7 @@ def test_a_foundation_experts_and_a_gate_become_one_model(joined, world: Path) -
     for expert in (None, *model.experts):
         assert session.segment([at], expert=expert).mask.shape == image.shape
     assert session.segment([], organ="rod").experts == {"rod": 1.0}
-    assert session.segment([at]).confidence is None or model.mixture.foundation.config.iou_trained  # type: ignore[attr-defined]
+    assert session.segment([at]).confidence is not None  # its head was trained
 
 
 def test_a_killed_expert_with_lora_goes_on_as_if_it_had_not_been(write_recipe) -> None:
@@ -170,3 +170,19 @@ def test_the_loss_is_monais_dice_and_cross_entropy_summed_over_rounds() -> None:
     entropy = -(truth * p.log() + (1 - truth) * (1 - p).log()).mean()
     dice = 1 - (2 * (p * truth).sum() + 1e-5) / ((p**2).sum() + (truth**2).sum() + 1e-5)
     assert loss.item() == pytest.approx((entropy + dice).item(), rel=1e-4)
+
+
+def test_a_new_network_can_begin_with_small_masks_instead_of_half_the_crop() -> None:
+    from vesalius.train.sam3d.pretrain import expect
+
+    torch.manual_seed(0)
+    sizes = {"image_size": 16, "patch_size": 4, "hidden_size": 24, "num_attention_heads": 2, "num_hidden_layers": 1,
+             "window_size": 4, "prompt_dim": 48, "mask_in_chans": 16}  # fmt: skip
+    model, shares = Sam3DModel(Sam3DConfig(**sizes)).eval(), []
+    for prior in (None, 0.01):
+        if prior:
+            expect(model, prior)
+        with torch.no_grad():
+            out = model(torch.randn(1, 1, 16, 16, 16), torch.full((1, 1, 3), 8.0), torch.ones(1, 1))
+        shares.append(out.logits.sigmoid().mean().item())
+    assert 0.3 < shares[0] < 0.7 and 0.003 < shares[1] < 0.03

@@ -4,11 +4,13 @@ Published: AdamW 8e-4 for the encoder, a tenth for prompt encoder and decoder, w
 180 of 200 epochs (arXiv 2310.15161).
 """
 
+import math
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_model
+from torch.nn import functional as F
 
 from vesalius.errors import VesaliusError
 from vesalius.nets.sam3d import Sam3DConfig, Sam3DModel
@@ -27,7 +29,7 @@ class Settings(Sam3DRecipe):
     """A recipe of this task."""
 
     task: Literal["sam3d/pretrain"] = "sam3d/pretrain"
-    start: Start = Start()
+    start: Start = Start()  # type: ignore[call-arg]
     cropping: Cropping | None = None
     learning_rate: float = 8e-4
     decoder_rate: float = 0.1  # of the encoder's
@@ -91,6 +93,8 @@ def foundation(recipe: Settings) -> tuple[Sam3DModel, Preprocessing]:
     given = recipe.start.weights
     if given is None:
         model = Sam3DModel(Sam3DConfig(**recipe.start.sizes.model_dump()))
+        if recipe.start.prior:
+            expect(model, recipe.start.prior)
     elif given.is_file():
         model = load_public(given)
     elif (given / "config.json").is_file():
@@ -102,6 +106,22 @@ def foundation(recipe: Settings) -> tuple[Sam3DModel, Preprocessing]:
         return model, Preprocessing.from_pretrained(given)
     cropping = recipe.cropping or Cropping()  # type: ignore[call-arg]
     return model, Preprocessing(size=model.config.image_size, **cropping.model_dump())
+
+
+@torch.no_grad()
+def expect(model: Sam3DModel, share: float) -> None:
+    """Lets new weights begin with masks of a small share of a crop, not half of it.
+
+    Logits are a product of two layers without a bias of its own; their biases give it one. It saves the steps in which
+    a network learns first that most of everything is background (Lin et al. 2017, section 4.1).
+    """
+    inner = 0.5
+    decoder: Any = model.mask_decoder
+    decoder.output_upscaling[3].bias.fill_(inner)
+    channels = decoder.output_upscaling[3].bias.numel()
+    per_channel = math.log(share / (1 - share)) / (channels * float(F.gelu(torch.tensor(inner))))
+    for mlp in decoder.output_hypernetworks_mlps:
+        mlp.layers[-1].bias.fill_(per_channel)
 
 
 def freeze_unused(model: Sam3DModel, iou: bool) -> None:

@@ -63,6 +63,8 @@ class Study(Strict):
     general: Stage
     expert: Stage
     gate: Stage
+    targets: int = Field(4, ge=1, description="Structures of a crop on one encoding.")
+    prior: float = Field(0.01, ge=0, lt=1, description="See `Start`.")
     curve: int = Field(0, ge=0, description="Steps between judgements of the generalist on the way, for its plateau.")
     after: tuple[int, ...] = (1, 3, 5)
     margin: float = Field(0.02, gt=0)
@@ -120,13 +122,18 @@ def trainings(study: Study, seed: int) -> list[dict[str, dict[str, Any]]]:
         return {
             "task": f"sam3d/{task}", "output": name, "seed": seed, "steps": steps, "batch_size": stage.batch_size,
             "learning_rate": stage.learning_rate, "clip_gradient": 1.0, "schedule": {"kind": "cosine", "warmup": 0.05},
-            "interaction": study.interaction.model_dump(), "around": "click", "least": 5, "augment": study.augment,
+            "interaction": study.interaction.model_dump(), "around": "click", "targets": study.targets, "least": 5,
+            "augment": study.augment,
             "cache": "memory", "loaders": 0, "save_every": 500, "log_every": 50, "data": data,
             "judging": {"after": study.after, "cases": 6}, "validation": [{**place, "cases": kept}], **more,
         }  # fmt: skip
 
     full: dict[str, Any] = {"decoder_rate": 1.0}
-    new = {"start": {"sizes": study.sizes.model_dump()}, "cropping": study.cropping.model_dump(), **full}
+    new = {
+        "start": {"sizes": study.sizes.model_dump(), "prior": study.prior},
+        "cropping": study.cropping.model_dump(),
+        **full,
+    }
     old = {"start": {"weights": "generalist"}, **full}
     return [
         {
