@@ -37,7 +37,7 @@ demo: setup
 	$(BIN)/vesalius demo --out demo
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .

@@ -4,17 +4,16 @@ Published: AdamW 8e-4 for the encoder, a tenth for prompt encoder and decoder, w
 180 of 200 epochs (arXiv 2310.15161).
 """
 
-import math
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_model
-from torch.nn import functional as F
 
 from vesalius.errors import VesaliusError
 from vesalius.nets.sam3d import Sam3DConfig, Sam3DModel
 from vesalius.nets.sam3d.crop import Preprocessing
+from vesalius.nets.sam3d.decoder import Attention
 from vesalius.nets.sam3d.experts import Mixture
 from vesalius.nets.sam3d.public import load_public
 from vesalius.train.data import collate, data_facts
@@ -93,8 +92,8 @@ def foundation(recipe: Settings) -> tuple[Sam3DModel, Preprocessing]:
     given = recipe.start.weights
     if given is None:
         model = Sam3DModel(Sam3DConfig(**recipe.start.sizes.model_dump()))
-        if recipe.start.prior:
-            expect(model, recipe.start.prior)
+        if recipe.start.aligned:
+            align(model)
     elif given.is_file():
         model = load_public(given)
     elif (given / "config.json").is_file():
@@ -109,19 +108,25 @@ def foundation(recipe: Settings) -> tuple[Sam3DModel, Preprocessing]:
 
 
 @torch.no_grad()
-def expect(model: Sam3DModel, share: float) -> None:
-    """Lets new weights begin with masks of a small share of a crop, not half of it.
+def align(model: Sam3DModel, logit: float = 5.0) -> None:
+    """Lets clicks and the image's tokens attend to each other where they coincide, before anything is learned.
 
-    Logits are a product of two layers without a bias of its own; their biases give it one. It saves the steps in which
-    a network learns first that most of everything is background (Lin et al. 2017, section 4.1).
+    Positions are features whose product is largest for one place; projections drawn at random lose that, and to find it
+    again takes a small network most of a short training. Beyond the paper; needs `exchanged_axes: false`.
+
+    Args:
+        model: new.
+        logit: of a click and its own token, on average; others have about 0.
     """
-    inner = 0.5
-    decoder: Any = model.mask_decoder
-    decoder.output_upscaling[3].bias.fill_(inner)
-    channels = decoder.output_upscaling[3].bias.numel()
-    per_channel = math.log(share / (1 - share)) / (channels * float(F.gelu(torch.tensor(inner))))
-    for mlp in decoder.output_hypernetworks_mlps:
-        mlp.layers[-1].bias.fill_(per_channel)
+    positions = model.prompt_encoder.pe_layer(torch.rand(512, 3))
+    for attention in (m for m in model.mask_decoder.modules() if isinstance(m, Attention)):
+        weight = attention.q_proj.weight
+        if weight.shape[0] == weight.shape[1]:  # tokens among themselves
+            continue
+        found = (positions @ weight.T).unflatten(-1, (attention.heads, -1))
+        scale = (logit * found.shape[-1] ** 0.5 / found.square().sum(-1).mean()) ** 0.5
+        weight.mul_(scale)
+        attention.k_proj.weight.copy_(weight)
 
 
 def freeze_unused(model: Sam3DModel, iou: bool) -> None:

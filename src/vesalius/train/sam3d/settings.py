@@ -109,6 +109,6 @@ class Start(Strict):
 
     weights: Path | None = None
     sizes: Sizes = Sizes()
-    prior: float = Field(
-        0.0, ge=0, lt=1, description="Share of a crop that a new network takes for target; 0 leaves torch's beginning."
+    aligned: bool = Field(
+        False, description="A new network's clicks attend to their own place from the beginning; see `pretrain.align`."
     )

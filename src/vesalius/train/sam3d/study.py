@@ -64,7 +64,6 @@ class Study(Strict):
     expert: Stage
     gate: Stage
     targets: int = Field(4, ge=1, description="Structures of a crop on one encoding.")
-    prior: float = Field(0.01, ge=0, lt=1, description="See `Start`.")
     curve: int = Field(0, ge=0, description="Steps between judgements of the generalist on the way, for its plateau.")
     after: tuple[int, ...] = (1, 3, 5)
     margin: float = Field(0.02, gt=0)
@@ -130,7 +129,7 @@ def trainings(study: Study, seed: int) -> list[dict[str, dict[str, Any]]]:
 
     full: dict[str, Any] = {"decoder_rate": 1.0}
     new = {
-        "start": {"sizes": study.sizes.model_dump(), "prior": study.prior},
+        "start": {"sizes": study.sizes.model_dump(), "aligned": not study.sizes.exchanged_axes},
         "cropping": study.cropping.model_dump(),
         **full,
     }
