@@ -13,7 +13,6 @@ from safetensors.torch import load_model
 from vesalius.errors import VesaliusError
 from vesalius.nets.sam3d import Sam3DConfig, Sam3DModel
 from vesalius.nets.sam3d.crop import Preprocessing
-from vesalius.nets.sam3d.decoder import Attention
 from vesalius.nets.sam3d.experts import Mixture
 from vesalius.nets.sam3d.public import load_public
 from vesalius.train.data import collate, data_facts
@@ -28,7 +27,7 @@ class Settings(Sam3DRecipe):
     """A recipe of this task."""
 
     task: Literal["sam3d/pretrain"] = "sam3d/pretrain"
-    start: Start = Start()  # type: ignore[call-arg]
+    start: Start = Start()
     cropping: Cropping | None = None
     learning_rate: float = 8e-4
     decoder_rate: float = 0.1  # of the encoder's
@@ -92,8 +91,6 @@ def foundation(recipe: Settings) -> tuple[Sam3DModel, Preprocessing]:
     given = recipe.start.weights
     if given is None:
         model = Sam3DModel(Sam3DConfig(**recipe.start.sizes.model_dump()))
-        if recipe.start.aligned:
-            align(model)
     elif given.is_file():
         model = load_public(given)
     elif (given / "config.json").is_file():
@@ -105,28 +102,6 @@ def foundation(recipe: Settings) -> tuple[Sam3DModel, Preprocessing]:
         return model, Preprocessing.from_pretrained(given)
     cropping = recipe.cropping or Cropping()  # type: ignore[call-arg]
     return model, Preprocessing(size=model.config.image_size, **cropping.model_dump())
-
-
-@torch.no_grad()
-def align(model: Sam3DModel, logit: float = 5.0) -> None:
-    """Lets clicks and the image's tokens attend to each other where they coincide, before anything is learned.
-
-    Positions are features whose product is largest for one place; projections drawn at random lose that, and to find it
-    again takes a small network most of a short training. Beyond the paper; needs `exchanged_axes: false`.
-
-    Args:
-        model: new.
-        logit: of a click and its own token, on average; others have about 0.
-    """
-    positions = model.prompt_encoder.pe_layer(torch.rand(512, 3))
-    for attention in (m for m in model.mask_decoder.modules() if isinstance(m, Attention)):
-        weight = attention.q_proj.weight
-        if weight.shape[0] == weight.shape[1]:  # tokens among themselves
-            continue
-        found = (positions @ weight.T).unflatten(-1, (attention.heads, -1))
-        scale = (logit * found.shape[-1] ** 0.5 / found.square().sum(-1).mean()) ** 0.5
-        weight.mul_(scale)
-        attention.k_proj.weight.copy_(weight)
 
 
 def freeze_unused(model: Sam3DModel, iou: bool) -> None:

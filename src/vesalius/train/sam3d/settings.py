@@ -109,6 +109,3 @@ class Start(Strict):
 
     weights: Path | None = None
     sizes: Sizes = Sizes()
-    aligned: bool = Field(
-        False, description="A new network's clicks attend to their own place from the beginning; see `pretrain.align`."
-    )

@@ -129,7 +129,7 @@ def trainings(study: Study, seed: int) -> list[dict[str, dict[str, Any]]]:
 
     full: dict[str, Any] = {"decoder_rate": 1.0}
     new = {
-        "start": {"sizes": study.sizes.model_dump(), "aligned": not study.sizes.exchanged_axes},
+        "start": {"sizes": study.sizes.model_dump()},
         "cropping": study.cropping.model_dump(),
         **full,
     }
