@@ -11,6 +11,7 @@ to `/output`; formats that it does not read (DICOM, NRRD, …) are converted bef
 import json
 import shutil
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,7 @@ class FrameworkOptions(ProgramOptions):
     ids: Literal["", "challenge"] = Field("", description="challenge: its ids mean what the challenge's mean.")
 
 
-class Framework(Command):
+class Framework(Command, ABC):
     """A framework's command and all that it may read.
 
     Attributes:
@@ -81,9 +82,9 @@ class Framework(Command):
         """Options that a program has not."""
         return set(type(options).model_fields) - set(CommandOptions.model_fields)
 
+    @abstractmethod
     def arguments(self) -> list[str]:
         """What stands behind the command."""
-        raise NotImplementedError
 
     def variables(self) -> dict[str, str]:
         """Of its environment, besides the contract's."""
@@ -92,17 +93,17 @@ class Framework(Command):
     def prepare(self, folder: Path) -> None:
         """Further files for its /input."""
 
+    @abstractmethod
     def written(self, out: Path, number: int) -> Path:
         """Where it leaves the mask of a question."""
-        raise NotImplementedError
 
+    @abstractmethod
     def names(self, mask: Path) -> dict[int, str] | None:
         """Id → name in a mask; None where its ids are the challenge's."""
-        raise NotImplementedError
 
+    @abstractmethod
     def settings(self) -> dict[str, Any]:
         """What its answers depend on besides its environment: hashes of the weights, options."""
-        raise NotImplementedError
 
     def identity(self) -> dict[str, Any]:
         """Settings, the command line, and sizes and times of the environment's files."""
