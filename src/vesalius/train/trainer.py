@@ -46,7 +46,6 @@ def train(recipe: Recipe, job: Job, *, restart: bool = False) -> dict[str, Any]:
         Interrupted: stopped; the same call goes on.
     """
     out = recipe.output
-    transformers.utils.logging.disable_progress_bar()  # ours is enough
     state = _claim(recipe, restart)
     if state.get("done"):
         return state["metrics"]

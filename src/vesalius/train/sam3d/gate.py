@@ -113,7 +113,7 @@ def prepare(recipe: Settings) -> Job:
         if not held_out:
             return numbers
         judged = judge(mixture, how, held_out, recipe.judging, structures)
-        return {**judged, **numbers, "golden": keep_golden(out, mixture, how, held_out[0], structures[0])}
+        return {**judged, **numbers, **keep_golden(out, mixture, how, held_out, structures)}
 
     return Job(
         module=GateTraining(mixture, owners, max(1, min(3, recipe.interaction.clicks))),

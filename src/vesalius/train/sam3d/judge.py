@@ -1,5 +1,6 @@
 """Weights judged as users will meet them: the click protocol of the bench, on whole volumes, in memory."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,14 +62,34 @@ def judge(
 
 @torch.no_grad()
 def keep_golden(
-    folder: Path, mixture: Mixture, how: Preprocessing, case: LabelledCase, structure: str, expert: str | None = None
-) -> float:
-    """Writes one small case with its clicks and the DSC that comes out here: the checkpoint's self-test.
+    folder: Path,
+    mixture: Mixture,
+    how: Preprocessing,
+    cases: Sequence[LabelledCase],
+    structures: Sequence[str],
+    expert: str | None = None,
+) -> dict[str, float]:
+    """Writes one small case with its click and the DSC that comes out here: the checkpoint's self-test.
 
-    A cube of two windows' side around the structure, on the volume's own voxels; read again by `models/sam3d`.
+    The first structure of the first case that has one, in a cube of two windows' side on the volume's own voxels; read
+    again by `models/sam3d`. Nothing where no case has any.
     """
+    for case in cases:
+        for structure, truth in truths(case, structures):
+            return {"golden": _golden(folder, mixture, how, case, structure, truth, expert)}
+    return {}
+
+
+def _golden(
+    folder: Path,
+    mixture: Mixture,
+    how: Preprocessing,
+    case: LabelledCase,
+    structure: str,
+    truth: np.ndarray,
+    expert: str | None,
+) -> float:
     volume = read_volume(case.image)
-    truth = dict(truths(case, [structure]))[structure]
     at = np.argwhere(truth)
     half = np.ceil(how.size * how.spacing / 2 / np.array(volume.spacing)).astype(int)
     middle = (at.min(0) + at.max(0)) // 2
@@ -78,14 +99,12 @@ def keep_golden(
     image, small = np.asarray(volume.data[box]), np.ascontiguousarray(truth[box])
     if image.dtype.kind == "f":
         image = image.astype(np.float32)
-    voxel = at[len(at) // 2] - [s.start for s in box]
+    voxel = at[np.argmin(((at - middle) ** 2).sum(1))] - [s.start for s in box]  # a long structure leaves the cube
     prompts = [Prompt(tuple(float(x) for x in affine[:3, :3] @ voxel + affine[:3, 3]))]
     mask = Sam3DSession(mixture, Scan(Volume(image, affine), how), expert).segment(prompts).mask
     dsc = 2 * float((mask & small).sum()) / max(1, int(mask.sum() + small.sum()))
     with replacing(folder / "golden.npz") as part, open(part, "wb") as stream:
         np.savez_compressed(stream, image=image, affine=affine, truth=np.packbits(small))
-    import json
-
     facts = {
         "structure": structure,
         "dsc": dsc,

@@ -56,11 +56,6 @@ def prepare(recipe: Settings) -> Job:
             {"params": [p for p in slow if p.requires_grad], "scale": recipe.decoder_rate},
         ]
 
-    def finish(out: Path) -> dict[str, Any]:
-        if not held_out:
-            return {}
-        return {"golden": keep_golden(out, mixture, how, held_out[0], structures[0])}
-
     def save(folder: Path) -> None:
         model.save_pretrained(folder)
         how.save_pretrained(folder)
@@ -72,7 +67,7 @@ def prepare(recipe: Settings) -> Job:
         save=save,
         load=lambda folder: load_weights(model, folder / "model.safetensors"),
         evaluate=lambda: judge(mixture, how, held_out, recipe.judging, structures),
-        finish=finish,
+        finish=lambda out: keep_golden(out, mixture, how, held_out, structures),
         picture=picture,
         groups=groups,
         facts={
