@@ -157,3 +157,12 @@ def test_its_url_has_no_target_and_others_still_need_one():
             open_promptable(url)
     with pytest.raises(VesaliusError, match="clicks, not questions"):
         open_model("seeds:")
+
+
+def test_a_click_that_grows_nothing_is_answered_with_its_own_voxel():
+    """Checkerboard noise far louder than any structure: no region holds together."""
+    x, y, z = np.meshgrid(*[np.arange(24)] * 3, indexing="ij")
+    data = np.where((x + y + z) % 2, 1000, -1000) + np.random.default_rng(1).normal(0, 400, x.shape)
+    volume = Volume(data.astype(np.int16), np.diag([2.0, 2, 2, 1]))
+    mask = open_promptable("seeds:").open(volume).segment([Prompt(at(volume, (12, 12, 12)))]).mask
+    assert mask[12, 12, 12]

@@ -169,6 +169,6 @@ def bounds(mask: np.ndarray, points) -> Box:
     for axis in range(3):
         line = np.flatnonzero(mask.any(axis=tuple(i for i in range(3) if i != axis)))
         own = [p[axis] for p in points]
-        low.append(min([int(line[0]), *own]))
-        high.append(max([int(line[-1]), *own]) + 1)
+        low.append(min(int(i) for i in (*line[:1], *own)))  # the mask may be empty by now
+        high.append(max(int(i) for i in (*line[-1:], *own)) + 1)
     return tuple(slice(a, b) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]

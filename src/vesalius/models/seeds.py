@@ -332,8 +332,8 @@ class SeedSession:
                     break
             if not cut:
                 break
-        # What was found alone, a block wider since its surface is made smooth, inside the volume.
-        held = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in bounds(found, []))
+        # What was found, or the click alone, a block wider since its surface is made smooth, inside the volume.
+        held = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in bounds(found, [reach]))
         fine = finer(found[held], steps)
         begin = first + steps * [s.start for s in held]
         low, high = np.maximum(begin, 0), np.minimum(begin + fine.shape, self._data.shape)
