@@ -36,8 +36,9 @@ $(PAGE)/index.html: $(PAGE_SOURCES) | $(DONE)
 demo: setup
 	$(BIN)/vesalius demo --out demo
 
+# Two processes with a thread each: torch's threads would wait for each other.
 test: setup
-	$(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .
