@@ -64,7 +64,8 @@ def headline(comparison: Comparison) -> str:
     if all(one.word == "yes" for one in joined):
         equals = _names([f"to {who}" for who in dict.fromkeys(whose[one.question.key] for one in joined)])
         where = ", in and out of distribution" if "in" in comparison.sides else ""
-        return f"The joined model forgets nothing beyond {margin}: it is equivalent {equals}{where}."
+        said = f"The joined model forgets nothing beyond {margin}: it is equivalent {equals}{where}"
+        return f"{said} (its own mean: {_own_mean(comparison, joined)})."
     if worse := [one for one in joined if one.word == "no"]:
         return f"The joined model is worse than {listed(worse)}."
     if mixed := [one for one in joined if one.word == "mixed"]:
@@ -72,6 +73,14 @@ def headline(comparison: Comparison) -> str:
         return f"The joined model keeps its average but not every class: it is {_names(where_, len(where_))}."
     open_ = [one for one in joined if one.word == "undecided"]
     return f"It is not shown that the joined model is equivalent within {margin} to {listed(open_)}."
+
+
+def _own_mean(comparison: Comparison, joined: list[Answer]) -> str:
+    """How good the joined model is, from its worst to its best average: equivalence among poor models is no merit."""
+    means = [comparison.rows(one.question, one.side)[0]["mean_first"] for one in joined]
+    low, high = (show(comparison, pick(means), sign=False) for pick in (min, max))
+    name = metric(comparison.study.metric or "").title
+    return f"{name} {low}" if low == high else f"{name} {low} to {high}"
 
 
 def _side(one: Answer) -> str:
