@@ -37,8 +37,9 @@ demo: setup
 	$(BIN)/vesalius demo --out demo
 
 # Two processes with a thread each: torch's threads would wait for each other.
+test: export OMP_NUM_THREADS = 1
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff check .
