@@ -87,6 +87,16 @@ def test_a_killed_expert_with_lora_goes_on_as_if_it_had_not_been(write_recipe) -
         assert (again.output / file).read_bytes() == (whole.output / file).read_bytes()
 
 
+def test_judging_on_the_way_changes_nothing_of_an_expert_with_lora(write_recipe, world: Path) -> None:
+    run(write_recipe("general", steps=2))
+    later = {"task": "sam3d/expert", "start": None, "cropping": None, "foundation": "out_general", "steps": 3}
+    later |= {"expert": {"name": "rod", "targets": ["rod"], "lora": {"rank": 2, "alpha": 4}}}
+    later |= {"validation": [{"folder": str(world), "cases": ["case3"]}]}
+    unseen, judged = (run(write_recipe(f"e{n}", evaluate_every=n, **later))[0].output for n in (0, 1))
+    for file in ("decoder.safetensors", "adapter/adapter_model.safetensors"):
+        assert (unseen / file).read_bytes() == (judged / file).read_bytes()
+
+
 def test_a_foundation_or_expert_that_is_not_there_is_one_clear_line(write_recipe) -> None:
     later = {"start": None, "cropping": None, "foundation": "nowhere"}
     with pytest.raises(VesaliusError, match="nowhere: holds no SAM-Med3D"):

@@ -28,7 +28,7 @@ def use(encoder: torch.nn.Module, name: str | None) -> None:
         if isinstance(layer, BaseTunerLayer):
             layer.enable_adapters(name is not None)
             if name is not None:
-                layer.set_adapter(name, inference_mode=not encoder.training)
+                layer.set_adapter(name)  # leaves it trainable: a training may be judged on the way
 
 
 def save(encoder: torch.nn.Module, name: str, folder: Path) -> None:

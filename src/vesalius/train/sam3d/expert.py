@@ -82,13 +82,19 @@ def prepare(recipe: Settings) -> Job:
         scale = recipe.expert.lora.rate if recipe.expert.lora else 1.0
         return [{"params": own}, *([{"params": delta, "scale": scale}] if delta else [])]
 
+    def evaluate() -> dict[str, float]:
+        found = judge(mixture, how, held_out, recipe.judging, recipe.expert.targets, expert.name)
+        if expert.adapter:  # judging encodes without it, too
+            adapter.use(model.image_encoder, expert.name)
+        return found
+
     return Job(
         module=module,
         dataset=crops,
         collate=collate,
         save=lambda folder: save_expert(folder, expert, model),
         load=load,
-        evaluate=lambda: judge(mixture, how, held_out, recipe.judging, recipe.expert.targets, expert.name),
+        evaluate=evaluate,
         finish=lambda out: {},
         picture=picture,
         groups=groups,
