@@ -74,6 +74,22 @@ def test_what_is_done_is_not_done_again_and_what_crashed_is(tmp_path):
     assert sorted(calls(tmp_path)) == ["1", "2", "die", "die"]
 
 
+def begin_and_end(folder, name):
+    """Says when it was at work."""
+    begun = time.monotonic()
+    time.sleep(0.1)
+    (Path(folder) / name).write_text(json.dumps([begun, time.monotonic()]))
+
+
+def test_a_unit_begins_after_those_that_it_names_and_others_do_not_wait(tmp_path):
+    later = {"c": ("a", "b"), "d": ("c", "gone"), "e": ()}
+    jobs = [Unit(name, "1", (str(tmp_path), name), later.get(name, ())) for name in "dcabe"]
+    with Run(tmp_path / "run") as run:
+        assert work(run, jobs, begin_and_end, crashed=crashed, label="", workers=2) == 5
+    begun, ended = ({n: json.loads((tmp_path / n).read_text())[i] for n in "abcde"} for i in (0, 1))
+    assert begun["c"] >= max(ended["a"], ended["b"]) and begun["d"] >= ended["c"] and begun["e"] < ended["d"]
+
+
 def test_changed_inputs_are_done_again(tmp_path):
     with Run(tmp_path / "run.sqlite") as run:
         work(run, units([1, 2], tmp_path), square, crashed=crashed, label="test")

@@ -50,11 +50,13 @@ class Unit:
         key: unique within the run ("model/case").
         stamp: fingerprint of inputs and settings; another stamp means the unit has to be done again.
         arguments: what the function is called with; must pickle.
+        after: keys of units of the same run that it begins after.
     """
 
     key: str
     stamp: str
     arguments: tuple[Any, ...]
+    after: tuple[str, ...] = ()
 
 
 class Interrupted(VesaliusError):
@@ -203,8 +205,7 @@ def work(
     with sigterm_as_interrupt(), progress(label, total) as advance:
         try:
             while queue or pending:
-                while queue and len(pending) < 2 * workers:
-                    unit = queue.popleft()
+                while len(pending) < 2 * workers and (unit := _next(queue, pending.values())):
                     pending[pool.schedule(_timed, args=(function, unit.arguments), timeout=timeout)] = unit
                 for future in wait(pending, return_when=FIRST_COMPLETED).done:
                     unit = pending.pop(future)
@@ -220,6 +221,18 @@ def work(
             pool.stop()
             pool.join()
     return total
+
+
+def _next(queue: deque[Unit], pending: Iterable[Unit]) -> Unit | None:
+    """Takes the first unit that waits for none that is queued or at work."""
+    if queue and not queue[0].after:
+        return queue.popleft()
+    unfinished = {unit.key for unit in (*queue, *pending)}
+    for unit in queue:
+        if unfinished.isdisjoint(unit.after):
+            queue.remove(unit)
+            return unit
+    return None
 
 
 def _fork_server(preload: str) -> Any:

@@ -65,13 +65,16 @@ def test_every_study_in_the_repository_is_valid_and_its_trainings_are_recipes(tm
 
     for file in sorted((Path(__file__).parents[2] / "recipes").glob("studies/*.yaml")):
         study = load_study(file)
-        waves = trainings(study, 1)
-        recipes = {name: build_recipe(given, tmp_path / "x.yaml") for wave in waves for name, given in wave.items()}
-        assert set(recipes) == {"generalist", "continued", "tuned", "joined", *(f"expert {t}" for t in study.tasks)}
+        cases = [plan.case for plan in plans(study, 1) if plan.split == "training"]
+        given = trainings(study, 1, cases)
+        recipes = {name: build_recipe(one.recipe, tmp_path / "x.yaml") for name, one in given.items()}
+        experts = {f"expert {task}" for task in study.tasks}
+        assert set(recipes) == {"warmup", "generalist", "continued", "tuned", "joined", *experts}
+        assert all(given[name].after == ("generalist",) for name in ("continued", "tuned", *experts))
         assert recipes["continued"].steps == recipes["tuned"].steps == study.expert.steps * len(study.tasks)
         seen = set(recipes["generalist"].data[0].cases)  # type: ignore[attr-defined]
         held = set(recipes["generalist"].validation[0].cases)  # type: ignore[attr-defined]
-        assert not seen & held and seen | held == {p.case for p in plans(study, 1) if p.split == "training"}
+        assert not seen & held and seen | held == set(cases)
         assert not set(study.tasks) & set(recipes["generalist"].data[0].structures)  # type: ignore[attr-defined]
 
 

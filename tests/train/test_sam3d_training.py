@@ -63,6 +63,56 @@ def test_a_foundation_experts_and_a_gate_become_one_model(joined, world: Path) -
     assert session.segment([at]).confidence is not None  # its head was trained
 
 
+def test_a_warm_up_learns_names_and_the_foundation_goes_on_from_it(write_recipe, world: Path) -> None:
+    held = [{"folder": str(world), "cases": ["case3"]}]
+    few, many = (
+        run(write_recipe(f"warm{n}", task="sam3d/warmup", steps=n, targets=2, learning_rate=5e-3, validation=held))
+        for n in (1, 60)
+    )
+    assert few[1]["dice"] < 0.3 < 0.6 < many[1]["dice"] and set(many[1]) == {"dice", "dice/ball", "dice/rod"}
+    warm = {"start": {"weights": "out_warm60"}, "cropping": None, "steps": 1, "learning_rate": 1e-9}
+    general, _ = run(write_recipe("general", **warm))
+    before, after = (Sam3DModel.from_pretrained(recipe.output).state_dict() for recipe in (many[0], general))
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before)
+
+
+def test_a_killed_warm_up_goes_on_with_its_names(write_recipe) -> None:
+    whole, _ = run(write_recipe("whole", task="sam3d/warmup", steps=5, targets=2))
+    recipe = load_recipe(write_recipe("killed", task="sam3d/warmup", steps=5, targets=2, save_every=2))
+    job = import_module(TASKS[recipe.task]).prepare(recipe)
+    forward, seen = job.module.forward, []
+
+    def dying(*args, **kwargs):
+        seen.append(1)
+        if len(seen) > 3:
+            raise RuntimeError("killed")
+        return forward(*args, **kwargs)
+
+    job.module.forward = dying
+    with pytest.raises(RuntimeError, match="killed"):
+        train(recipe, job)
+    train(recipe, import_module(TASKS[recipe.task]).prepare(recipe))
+    for name in ("model.safetensors", "names.safetensors"):
+        assert (whole.output / name).read_bytes() == (recipe.output / name).read_bytes()
+
+
+def test_varied_rounds_are_one_to_the_most_and_judged_at_the_most(write_recipe) -> None:
+    recipe = load_recipe(write_recipe("varied"), ["interaction.clicks=3", "interaction.varied=true"])
+    job = import_module(TASKS[recipe.task]).prepare(recipe)
+    answer, seen = job.module.answer, []
+    job.module.answer = lambda *given: seen.append(1) or answer(*given)
+    counts = set()
+    for i in range(12):
+        seen.clear()
+        job.module(**job.collate([job.dataset[i]]))
+        counts.add(len(seen))
+    assert counts == {1, 2, 3}
+    job.module.eval()
+    seen.clear()
+    job.module(**job.collate([job.dataset[0]]))
+    assert len(seen) == 3
+
+
 def test_a_killed_expert_with_lora_goes_on_as_if_it_had_not_been(write_recipe) -> None:
     run(write_recipe("general", steps=2))
     later = {"task": "sam3d/expert", "start": None, "cropping": None, "foundation": "out_general", "save_every": 2}

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,13 +25,15 @@ def demo(
         int | None, typer.Option(help="Processes; by default one a core.", min=1, show_default=False)
     ] = None,
 ) -> None:
-    """Which of four segmenters holds up in hospitals it has never seen? Built, fitted, judged and shown offline.
+    """Which of four segmenters, and which of three networks that are clicked, holds up in hospitals it has never seen?
 
-    Five synthetic hospitals scan their patients; four classical segmenters learn from A, B and C and are judged there
-    and in D and E. Nothing is scripted: another seed may give another verdict. Killed, the same command goes on; again,
-    it takes seconds.
+    Five synthetic hospitals scan their patients; four classical segmenters and a small SAM-Med3D learn from A, B and C
+    and are judged there and in D and E. The network is fine-tuned on two new structures, and given an expert for each
+    and a gate. Nothing is scripted: another seed may give another verdict. Killed, the same command goes on; again, it
+    takes seconds.
     """
-    import sklearn  # noqa: F401  (the forest's; better missed now than by a worker after a minute)
+    import peft  # noqa: F401  (better missed now than by a worker after a minute)
+    import sklearn  # noqa: F401
     from rich.console import Console
 
     from vesalius.cli.demo_steps import Demo
@@ -45,8 +48,9 @@ def demo(
         if yours:
             console.print(f"   With your own data: [cyan]{yours}[/cyan]")
     _show(console, job)
-    page = (job.report / "report.html").resolve()
-    console.print(f"\n[bold]Report:[/bold] {page}   [dim]({time.monotonic() - begin:.0f} s in all)[/dim]")
+    page, clicks = ((folder / "report.html").resolve() for folder in (job.report, job.clicks_report))
+    console.print(f"\n[bold]Report:[/bold] {page}\n[bold]Clicks:[/bold] {clicks}")
+    console.print(f"[dim]({time.monotonic() - begin:.0f} s in all)[/dim]")
     if open_ or (open_ is None and _has_screen()):
         import webbrowser
 
@@ -55,6 +59,7 @@ def demo(
 
 def _steps(job: Any) -> list[tuple[str, str, Any, str]]:
     """Title, explanation, what to do (returns what to say), and what a user would type."""
+    from vesalius.cli.demo_network import clicked
     from vesalius.cli.demo_steps import GROUPS, IN_DISTRIBUTION, METRICS
 
     test = [p for p in job.plans if p.split == "test"]
@@ -67,16 +72,13 @@ def _steps(job: Any) -> list[tuple[str, str, Any, str]]:
             "images and labels as nnU-Net lays them out, and a table of patients (patients.csv)",
         ),
         (
-            "Segmenters",
-            f"windows, atlas, walker and forest learn from {training} cases of A, B and C.",
-            lambda: _made(job.fit_models(), 4, "models"),
-            "any model, trained anywhere",
-        ),
-        (
-            "Predictions",
-            f"Each segments {len(test)} cases that it has not seen, of A, B, C, and of D and E.",
-            lambda: _made(job.predict(), len(test), "cases"),
-            "a folder of masks a model: predictions/<model>/<case>.nii.gz",
+            "Models",
+            f"windows, atlas, walker and forest learn from {training} cases of A, B and C and segment {len(test)} "
+            "others, of A, B, C, and of D and E. Beside them a small SAM-Med3D learns to be clicked, in three forms: "
+            "a generalist; fine-tuned in A on pancreas and gall bladder; joined with an expert for each.",
+            lambda: _made(job.learn_and_segment(), 4 + 6 + len(test), "trainings and segmented cases"),
+            "vesalius train recipes/sam3d/warmup.yaml, pretrain.yaml, expert.yaml, gate.yaml; masks of any other "
+            "model, a folder each: predictions/<model>/<case>.nii.gz",
         ),
         (
             "Scores",
@@ -86,13 +88,21 @@ def _steps(job: Any) -> list[tuple[str, str, Any, str]]:
             f"--out {job.scores}",
         ),
         (
-            "Report",
-            "Intervals, tests, rank stability, groups, and the worst cases as pictures.",
-            lambda: "written" if job.write_report() else "stands already",
+            "Clicks",
+            f"Networks and region growing are clicked through {len(clicked(job.plans))} of these cases.",
+            lambda: f"{job.click()[0]}",
+            f"vesalius bench clicks {job.out / 'imagesTs'} {job.out / 'labelsTs'} "
+            f"-m sam3d:{job.out / 'networks' / 'joined'} -m seeds: --after 1,3 --out clicks.parquet",
+        ),
+        (
+            "Reports",
+            "Intervals, tests, rank stability, groups, the worst cases as pictures; what was learned and forgotten.",
+            lambda: "written" if job.write_reports() else "stand already",
             f"vesalius bench report {job.scores} --metadata {job.out / 'patients.csv'} "
             f'--in-distribution "{IN_DISTRIBUTION}" '
             f"--groups {GROUPS} --images {job.out / 'imagesTs'} --references {job.out / 'labelsTs'} "
-            f"--predictions {job.predictions} --out {job.report}",
+            f"--predictions {job.predictions} --out {job.report}; the same on {job.out / 'clicks.parquet'} with "
+            f"--forgetting {job.out / 'forgetting.yaml'}",
         ),
     ]
 
@@ -102,12 +112,22 @@ def _made(new: int, total: int, what: str) -> str:
 
 
 def _show(console: Any, job: Any) -> None:
-    """The verdict in words, and DSC at home and away."""
+    """Both verdicts in words, and DSC at home and away."""
+    for folder, title in ((job.report, "Segmenters"), (job.clicks_report, "After {} clicks")):
+        found = job.said(folder)
+        verdict = found["verdict"]
+        _table(console, found, title.format(verdict["metric"].rpartition("@")[2]))
+        forgetting = found.get("forgetting")
+        console.print(f"\n[bold]{(forgetting or verdict)['headline']}[/bold]")
+        for point in (forgetting or {"points": verdict["points"]})["points"]:
+            console.print(f"• {point}", markup=False)
+
+
+def _table(console: Any, found: Mapping[str, Any], title: str) -> None:
     from rich.table import Table
 
-    found = job.verdict()
     verdict = found["verdict"]
-    table = Table(title="Mean DSC (%)", title_justify="left", box=None)
+    table = Table(title=f"{title}: mean DSC (%)", title_justify="left", box=None)
     table.add_column("model")
     for name in ("hospitals A–C", "D and E, unseen", "lost", "95 % interval"):
         table.add_column(name, justify="right")
@@ -118,9 +138,6 @@ def _show(console: Any, job: Any) -> None:
         table.add_row(row["model"], *shown, f"{100 * row['ci_low']:.1f} to {100 * row['ci_high']:.1f}")
     console.print()
     console.print(table)
-    console.print(f"\n[bold]{verdict['headline']}[/bold]")
-    for point in verdict["points"]:
-        console.print(f"• {point}", markup=False)
 
 
 def _has_screen() -> bool:

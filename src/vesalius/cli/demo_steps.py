@@ -1,4 +1,4 @@
-"""What the demo does, step by step: hospitals, segmenters, predictions, scores, report.
+"""What the demo does, step by step: hospitals, learning and segmenting, scores, clicks, reports.
 
 Everything goes through the same code as a user's own data. Each step is a run (`vesalius.run`) over units whose stamps
 name what they depend on, so that a killed demo goes on, a second one takes seconds, and another seed or changed code
@@ -23,7 +23,9 @@ from vesalius.run import Run, Unit, file_hash, fingerprint, work
 IN_DISTRIBUTION = "site in (A, B, C)"
 GROUPS = "site,phase,sex,age:20"
 METRICS = ("dsc", "nsd")
+ON_ATLAS = ("walker", "forest")
 TITLE = "Which segmenter holds up in hospitals it has never seen?"
+CLICKS_TITLE = "Does a network that is clicked learn new structures without forgetting?"
 
 
 @dataclass
@@ -66,8 +68,13 @@ class Demo:
 
     @property
     def report(self) -> Path:
-        """Folder of the report."""
+        """Folder of the segmenters' report."""
         return self.out / "report"
+
+    @property
+    def clicks_report(self) -> Path:
+        """Folder of the report on clicks."""
+        return self.out / "report_clicks"
 
     def make_hospitals(self) -> int:
         """Scans the cases that are not there yet; returns how many were made now."""
@@ -79,26 +86,31 @@ class Demo:
                 write_tables(self.out, self.plans)
         return new
 
-    def fit_models(self) -> int:
-        """Fits what is not fitted yet on the training cases; those that need the atlas come after it."""
-        with self._state() as state:
-            return sum(
-                self._map(state, [self._fit_unit(model) for model in models], fit_model, "fitting")
-                for models in (("windows", "atlas"), ("walker", "forest"))
-            )
+    def learn_and_segment(self) -> int:
+        """Trains what is not trained yet, classical segmenters and networks side by side; the former segment."""
+        from vesalius.cli import demo_network
 
-    def predict(self) -> int:
-        """Segments the test cases with every model."""
+        fits = {model: self._fit_unit(model) for model in MODELS}
+        code = fingerprint(_code_of("nets", "train", "phantom"), self._of("training"))
+        networks = demo_network.units(self.plans, self.seed, self.out / "networks", code)
         folders = [str(self.out / name) for name in ("models", "predictions")]
-        stamps = [self._fit_unit(model).stamp for model in MODELS]
-        units = [
-            Unit(f"predict/{p.case}", fingerprint(stamps, p), (str(self.out), *folders, p)) for p in self._of("test")
+        stamps, fitted = [unit.stamp for unit in fits.values()], tuple(unit.key for unit in fits.values())
+        segmentations = [
+            Unit(f"predict/{p.case}", fingerprint(stamps, p), ("segment", str(self.out), *folders, p), fitted)
+            for p in self._of("test")
         ]
         for model in MODELS:
             (self.predictions / model).mkdir(parents=True, exist_ok=True)
             shutil.copyfile(self.out / "dataset.json", self.predictions / model / "dataset.json")
+        (self.out / "networks").mkdir(exist_ok=True)
         with self._state() as state:
-            return self._map(state, units, segment_case, "segmenting")
+            return self._map(state, [*networks, *fits.values(), *segmentations], learn, "learning, segmenting")
+
+    def click(self) -> tuple[Path, Path]:
+        """Clicks networks and region growing through some test cases; Score table and question of the report."""
+        from vesalius.cli import demo_network
+
+        return demo_network.click_through(self.out, self.plans, self.seed, self.scores, self.workers)
 
     def score(self) -> Any:
         """Scores the predictions as `vesalius bench score` does."""
@@ -112,28 +124,37 @@ class Demo:
         cases = score.jobs(pairings, template, references)
         return score.run(pairings, cases, self.scores, benchmark="phantom hospitals", workers=self.workers)
 
-    def write_report(self) -> bool:
-        """Judges and writes the page as `vesalius bench report` does; False where it stands already."""
-        import polars as pl
-
-        from vesalius.bench.report import Settings, analyse, write
+    def write_reports(self) -> int:
+        """Judges and writes both pages as `vesalius bench report` does; returns how many were written now."""
+        from vesalius.bench.report import Settings
         from vesalius.bench.report.worst import Pictures
 
-        rows = pl.read_parquet(self.scores).write_csv()  # not the file's hash: it holds the time it was written
+        common: dict[str, Any] = {"metadata": self.out / "patients.csv", "in_distribution": IN_DISTRIBUTION}
+        pictures = Pictures(self.out / "labelsTs", self.predictions, self.out / "imagesTs")
+        asked = Settings(**common, forgetting=self.out / "forgetting.yaml")
+        return self._page(self.report, TITLE, self.scores, Settings(**common, groups=GROUPS), pictures) + self._page(
+            self.clicks_report, CLICKS_TITLE, self.out / "clicks.parquet", asked, None
+        )
+
+    def _page(self, folder: Path, title: str, scores: Path, settings: Any, pictures: Any) -> bool:
+        import polars as pl
+
+        from vesalius.bench.report import analyse, write
+
+        rows = pl.read_parquet(scores).write_csv()  # not the file's hash: it holds the time it was written
         stamp = fingerprint(_code_of("bench", "pages"), rows, file_hash(self.out / "patients.csv"))
         with self._state() as state:
-            if state.fact("report") == stamp and (self.report / "report.html").exists():
+            if state.fact(folder.name) == stamp and (folder / "report.html").exists():
                 return False
-        settings = Settings(metadata=self.out / "patients.csv", in_distribution=IN_DISTRIBUTION, groups=GROUPS)
-        pictures = Pictures(self.out / "labelsTs", self.predictions, self.out / "imagesTs")
-        write(analyse([self.scores], settings), self.report, TITLE, pictures)
+        write(analyse([scores], settings), folder, title, pictures)
         with self._state() as state:
-            state.set_fact("report", stamp)
+            state.set_fact(folder.name, stamp)
         return True
 
-    def verdict(self) -> dict[str, Any]:
-        """What the report says, from its `report.json`."""
-        return json.loads((self.report / "report.json").read_text("utf-8"))
+    @staticmethod
+    def said(report: Path) -> dict[str, Any]:
+        """What a report says, from its `report.json`."""
+        return json.loads((report / "report.json").read_text("utf-8"))
 
     def _state(self) -> Run:
         return Run(self.out / "demo.run")
@@ -145,7 +166,8 @@ class Demo:
         training = self._of("training")
         stamp = fingerprint(_code_of("models", "phantom"), model, training)
         cases = [TrainingCase(*paths(self.out, p)) for p in training]
-        return Unit(f"fit/{model}", stamp, (model, cases, str(self.out / "models")))
+        after = ("fit/atlas",) if model in ON_ATLAS else ()
+        return Unit(f"fit/{model}", stamp, ("fit", model, cases, str(self.out / "models")), after)
 
     def _map(self, state: Run, units: list[Unit], function: Any, label: str) -> int:
         done = work(state, units, function, crashed=_crashed, label=label, workers=self.workers)
@@ -171,16 +193,36 @@ class Demo:
             yield from (file for file in files if not file.exists())
         yield from (
             file
+            for key in keys
+            if key.startswith("train/")
+            and not (file := self.out / "networks" / _output(key.removeprefix("train/")) / "training.json").exists()
+        )
+        yield from (
+            file
             for model in MODELS
             if f"fit/{model}" in keys and not (file := _model_file(self.out / "models", model)).exists()
         )
+
+
+def learn(kind: str, *arguments: Any) -> Any:
+    """One unit, in a worker: a network is trained, a segmenter fitted, or a case segmented."""
+    if kind == "train":
+        from vesalius.train.sam3d.study import do
+
+        return do("train", *arguments)
+    return fit_model(*arguments) if kind == "fit" else segment_case(*arguments)
+
+
+def _output(training: str) -> str:
+    """Folder of a network by the name of its training."""
+    return training.replace("expert ", "experts/")
 
 
 def fit_model(model: str, cases: list[TrainingCase], folder: str) -> str:
     """Fits one model and saves it; those that build on the atlas find it beside their own place."""
     names = {label: name for name, label in LABELS.items()}
     atlas = _model_file(folder, "atlas")
-    fitted = fit(model, load_training(cases), names, atlas if model in ("walker", "forest") else None)
+    fitted = fit(model, load_training(cases), names, atlas if model in ON_ATLAS else None)
     fitted.save(_model_file(folder, model))
     return model
 

@@ -19,6 +19,7 @@ from vesalius.run import cores, fingerprint
 
 # Task -> the module with its `Settings` (a `Recipe` with keys of its own) and `prepare(recipe) -> Job`.
 TASKS = {
+    "sam3d/warmup": "vesalius.train.sam3d.warmup",
     "sam3d/pretrain": "vesalius.train.sam3d.pretrain",
     "sam3d/expert": "vesalius.train.sam3d.expert",
     "sam3d/gate": "vesalius.train.sam3d.gate",

@@ -3,6 +3,7 @@
 An expert of a mixture is one of these with other weights.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -46,14 +47,19 @@ class MaskDecoder(nn.Module):
         Returns:
             logits (batch, masks, 4g, 4g, 4g) and estimated IoU (batch, masks).
         """
-        batch, _, *grid = image.shape
-        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(batch, -1, -1)
-        tokens, image = self.transformer(image, positions, torch.cat([own, sparse], 1))
+        tokens, features = self.look(image, positions, sparse)
         wanted = range(1, len(self.output_hypernetworks_mlps)) if multimask else range(1)
-        paint = torch.stack([self.output_hypernetworks_mlps[i](tokens[:, 1 + i]) for i in wanted], 1)
-        painted = paint @ self._up(image).flatten(1, -2).transpose(1, 2)  # batch, masks, voxels
-        logits = unnest(painted.reshape(batch, len(wanted), *grid, 8, 8))
-        return logits, self.iou_prediction_head(tokens[:, 0])[:, list(wanted)]
+        filters = torch.stack([self.output_hypernetworks_mlps[i](tokens[:, 1 + i]) for i in wanted], 1)
+        iou = self.iou_prediction_head(tokens[:, 0])[:, list(wanted)]
+        return paint(features, filters, image.shape[2:]), iou
+
+    def look(
+        self, image: torch.Tensor, positions: torch.Tensor, sparse: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Own tokens (batch, n, dim), and what filters paint from: (batch, voxels in blocks, dim / 8)."""
+        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(len(image), -1, -1)
+        tokens, image = self.transformer(image, positions, torch.cat([own, sparse], 1))
+        return tokens, self._up(image).flatten(1, -2)
 
     def _up(self, image: torch.Tensor) -> torch.Tensor:
         """`output_upscaling` with channels last: (batch, tokens, dim) -> (batch, tokens, 8, 8, dim / 8)."""
@@ -61,6 +67,12 @@ class MaskDecoder(nn.Module):
         first, norm, gelu, second, _ = layers
         x = gelu(norm.last(up(first, image)))
         return gelu(up(second, x))
+
+
+def paint(features: torch.Tensor, filters: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
+    """Logits (batch, masks, 4g, 4g, 4g) of filters (batch or 1, masks, channels) on features (see `look`)."""
+    painted = (features @ filters.transpose(1, 2)).transpose(1, 2)
+    return unnest(painted.reshape(*painted.shape[:2], *grid, 8, 8))
 
 
 class Head(nn.Module):

@@ -115,6 +115,8 @@ class Sam3DModel(PreTrainedModel):
 
     def upscale(self, logits: torch.Tensor) -> torch.Tensor:
         """Low-resolution logits at the crop's own resolution, trilinear."""
+        if logits.shape[-1] == self.config.image_size:
+            return logits
         return F.interpolate(logits, size=(self.config.image_size,) * 3, mode="trilinear", align_corners=False)
 
     def forward(

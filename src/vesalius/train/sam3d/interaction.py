@@ -82,12 +82,13 @@ class InteractiveTraining(nn.Module):
         with torch.set_grad_enabled(self.training and not self.frozen_encoder):
             embeddings = self.model.encode(pixel_values)[crop]
         clicker, rng = Clicker(truth, seed), np.random.default_rng([int(seed[0]), 1])
-        without = self._without(rng)
+        rounds = 1 + int(rng.integers(self.how.clicks)) if self.how.varied and self.training else self.how.clicks
+        without = self._without(rng, rounds)
         size = self.model.config.mask_size
         low = truth.new_zeros(len(truth), 1, size, size, size)
         high = torch.zeros_like(truth)
         loss = truth.new_zeros(())
-        for number in range(self.how.clicks):
+        for number in range(rounds):
             clicker.click(high.detach()[:, 0] > 0)
             prompts = Prompts(masks=low) if number in without else Prompts(clicker.points, clicker.labels, low)
             out = self.answer(embeddings, prompts)
@@ -96,21 +97,21 @@ class InteractiveTraining(nn.Module):
             if self.how.iou:
                 loss = loss + self.how.iou * F.mse_loss(out.iou[:, 0], _iou(high.detach(), truth))
             low = low.detach() if not self.training else low
-        return {"loss": loss, "dice": _dice(high.detach(), truth).mean()}
+        return {"loss": loss / rounds if self.how.varied else loss, "dice": dice(high.detach(), truth).mean()}
 
-    def _without(self, rng: np.random.Generator) -> set[int]:
+    def _without(self, rng: np.random.Generator, rounds: int) -> set[int]:
         """Rounds without clicks."""
-        rounds = self.how.clicks
         found = {rounds - 1, int(rng.integers(2, max(3, rounds - 2)))} if rounds > 3 else set()
         return found | ({0} if rng.random() < self.how.automatic else set())
 
 
-def _dice(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+def dice(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Dice of each target at threshold 0: (targets, 1, s, s, s) twice -> (targets,)."""
     mask = (logits > 0).float()
     both = (mask * truth).flatten(1).sum(1)
     return 2 * both / (mask.flatten(1).sum(1) + truth.flatten(1).sum(1)).clamp(min=1)
 
 
 def _iou(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    dice = _dice(logits, truth)
-    return dice / (2 - dice)
+    d = dice(logits, truth)
+    return d / (2 - d)

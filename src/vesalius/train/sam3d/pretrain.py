@@ -12,6 +12,7 @@ from safetensors.torch import load_model
 
 from vesalius.errors import VesaliusError
 from vesalius.nets.sam3d import Sam3DConfig, Sam3DModel
+from vesalius.nets.sam3d.beginning import begin
 from vesalius.nets.sam3d.crop import Preprocessing
 from vesalius.nets.sam3d.experts import Mixture
 from vesalius.nets.sam3d.public import load_public
@@ -86,6 +87,8 @@ def foundation(recipe: Settings) -> tuple[Sam3DModel, Preprocessing]:
     given = recipe.start.weights
     if given is None:
         model = Sam3DModel(Sam3DConfig(**recipe.start.sizes.model_dump()))
+        if not model.config.exchanged_axes:  # as published, a click is not to find its own place
+            begin(model)
     elif given.is_file():
         model = load_public(given)
     elif (given / "config.json").is_file():

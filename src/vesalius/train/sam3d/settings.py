@@ -23,12 +23,16 @@ class Interaction(Strict):
     """The clicks of a training step.
 
     Attributes:
-        clicks: rounds for each encoding; one in the middle and the last are without clicks, as published.
+        clicks: rounds for each encoding; from four on one in the middle and the last are without clicks, as
+            published.
+        varied: the number of rounds is drawn from 1 to `clicks` for each batch, and the loss is their mean, not their
+            sum: more updates in the same time.
         iou: weight of the loss of the decoder's own estimate; 0 as published, which leaves that head untrained.
         automatic: share of the batches that begin without a prompt (an expert learns to answer by itself).
     """
 
     clicks: int = Field(11, ge=1)
+    varied: bool = False
     iou: float = Field(0.0, ge=0)
     automatic: float = Field(0.0, ge=0, le=1)
 

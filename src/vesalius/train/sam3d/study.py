@@ -9,7 +9,8 @@ goes on. Knows the order and who is compared; what is trained is in the recipes 
 `bench`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -60,19 +61,30 @@ class Study(Strict):
     sizes: Sizes
     cropping: Cropping
     interaction: Interaction
+    warmup: Stage
     general: Stage
     expert: Stage
     gate: Stage
+    decoder_rate: float = Field(1.0, gt=0, description="Of the generalist's decoder, relative to its encoder's.")
     targets: int = Field(4, ge=1, description="Structures of a crop on one encoding.")
     curve: int = Field(0, ge=0, description="Steps between judgements of the generalist on the way, for its plateau.")
     after: tuple[int, ...] = (1, 3, 5)
     margin: float = Field(0.02, gt=0)
     augment: tuple[str, ...] = ()
+    judged: int = Field(6, ge=1, description="Validation cases on which each training is judged.")
 
     @property
     def others(self) -> tuple[str, ...]:
         """Structures that the generalist learns."""
         return tuple(name for name in LABELS if name not in self.tasks)
+
+
+@dataclass(frozen=True)
+class Training:
+    """A recipe, and the names of the trainings that it begins after."""
+
+    recipe: dict[str, Any]
+    after: tuple[str, ...]
 
 
 def load_study(path: str | Path) -> Study:
@@ -103,62 +115,80 @@ def plans(study: Study, seed: int) -> list[Plan]:
     return plan_cases(seed, study.training, study.test)
 
 
-def trainings(study: Study, seed: int) -> list[dict[str, dict[str, Any]]]:
-    """Recipes by name, in waves: those of a wave need what the waves before made.
+def trainings(study: Study, seed: int, cases: Sequence[str], place: str = "") -> dict[str, Training]:
+    """Recipes by name, each after those that it needs.
 
-    Paths are relative to the seed's folder.
+    Args:
+        study: see there.
+        seed: of the trainings.
+        cases: names of all training cases; the first letter is the hospital.
+        place: of the hospitals' folders, relative to the recipes, with a slash at its end.
     """
-    cases = [plan.case for plan in plans(study, seed) if plan.split == "training"]
     held = {case for site in {c[0] for c in cases} for case in [c for c in cases if c[0] == site][-study.validation :]}
     seen, kept = [c for c in cases if c not in held], sorted(held)
-    place: dict[str, Any] = {"images": "imagesTr", "labels": "labelsTr"}
-    table = {"metadata": "patients.csv", "select": study.where}
-    others = {**place, "structures": study.others, "cases": seen}
-    tasks = {**place, **table, "structures": study.tasks, "cases": seen}
+    images = {"images": f"{place}imagesTr", "labels": f"{place}labelsTr"}
+    others = {**images, "structures": study.others, "cases": seen}
+    table = {"metadata": f"{place}patients.csv", "select": study.where}
+    tasks = {**images, **table, "structures": study.tasks, "cases": seen}
     total = study.expert.steps * len(study.tasks)
+    rate = {"decoder_rate": study.decoder_rate}
+    experts = {name: f"expert {name}" for name in study.tasks}
 
-    def recipe(task: str, name: str, stage: Stage, steps: int, data: list[Any], **more: Any) -> dict[str, Any]:
-        return {
-            "task": f"sam3d/{task}", "output": name, "seed": seed, "steps": steps, "batch_size": stage.batch_size,
+    def training(task: str, after: Sequence[str], stage: Stage, steps: int, output: str, data: list[Any], **more: Any):
+        common = {
+            "task": f"sam3d/{task}", "output": output, "seed": seed, "steps": steps, "batch_size": stage.batch_size,
             "learning_rate": stage.learning_rate, "clip_gradient": 1.0, "schedule": {"kind": "cosine", "warmup": 0.05},
             "interaction": study.interaction.model_dump(), "around": "click", "targets": study.targets, "least": 5,
-            "augment": study.augment,
-            "cache": "memory", "loaders": 0, "save_every": 500, "log_every": 50, "data": data,
-            "judging": {"after": study.after, "cases": 6}, "validation": [{**place, "cases": kept}], **more,
+            "augment": study.augment, "cache": "memory", "loaders": 0, "save_every": 500, "log_every": 50,
+            "data": data, "validation": [{**images, "cases": kept}],
+            "judging": {"after": study.after, "cases": study.judged},
         }  # fmt: skip
+        return Training({**common, **more}, tuple(after))
 
-    full: dict[str, Any] = {"decoder_rate": 1.0}
-    new = {
-        "start": {"sizes": study.sizes.model_dump()},
-        "cropping": study.cropping.model_dump(),
-        **full,
-    }
-    old = {"start": {"weights": "generalist"}, **full}
+    def old(name: str, data: dict[str, Any]) -> Training:
+        start = {"weights": "generalist"}
+        return training("pretrain", ["generalist"], study.expert, total, name, [data], start=start, **rate)
+
+    def expert(name: str) -> Training:
+        own = {"foundation": "generalist", "expert": {"name": name, "targets": [name]}}
+        data = [{**tasks, "structures": [name]}]
+        return training("expert", ["generalist"], study.expert, study.expert.steps, f"experts/{name}", data, **own)
+
+    return {
+        "warmup": training(
+            "warmup", [], study.warmup, study.warmup.steps, "warmup", [others], targets=len(study.others),
+            start={"sizes": study.sizes.model_dump()}, cropping=study.cropping.model_dump(),
+        ),
+        "generalist": training(
+            "pretrain", ["warmup"], study.general, study.general.steps, "generalist", [others],
+            evaluate_every=study.curve, start={"weights": "warmup"}, **rate,
+        ),
+        "continued": old("continued", others),
+        "tuned": old("tuned", tasks),
+        **{experts[name]: expert(name) for name in study.tasks},
+        "joined": training(
+            "gate", list(experts.values()), study.gate, study.gate.steps, "joined", [others, tasks],
+            foundation="generalist", experts=[f"experts/{name}" for name in study.tasks],
+        ),
+    }  # fmt: skip
+
+
+def training_units(given: Mapping[str, Training], folder: Path, before: str = "", name: str = "") -> list[Unit]:
+    """Units of `do` for trainings; each one's stamp has those in it that it comes after.
+
+    Args:
+        given: see `trainings`.
+        folder: of recipes and outputs.
+        before: of keys of units, so that seeds differ.
+        name: fingerprint of what the trainings stand on besides.
+    """
+    stamps: dict[str, str] = {}
+    for key, one in given.items():
+        stamps[key] = fingerprint(name, one.recipe, [stamps[other] for other in one.after])
     return [
-        {
-            "generalist": recipe(
-                "pretrain", "generalist", study.general, study.general.steps, [others],
-                evaluate_every=study.curve, **new,
-            )
-        },
-        {
-            "continued": recipe("pretrain", "continued", study.expert, total, [others], **old),
-            "tuned": recipe("pretrain", "tuned", study.expert, total, [tasks], **old),
-            **{
-                f"expert {name}": recipe(
-                    "expert", f"experts/{name}", study.expert, study.expert.steps, [{**tasks, "structures": [name]}],
-                    foundation="generalist", expert={"name": name, "targets": [name]},
-                )
-                for name in study.tasks
-            },
-        },
-        {
-            "joined": recipe(
-                "gate", "joined", study.gate, study.gate.steps, [others, tasks], foundation="generalist",
-                experts=[f"experts/{name}" for name in study.tasks],
-            )
-        },
-    ]  # fmt: skip
+        Unit(f"{before}{key}", stamps[key], ("train", str(folder), one.recipe), tuple(before + o for o in one.after))
+        for key, one in given.items()
+    ]
 
 
 def run_study(study: Study, out: Path, workers: int | None = None) -> Path:
@@ -176,14 +206,11 @@ def run_study(study: Study, out: Path, workers: int | None = None) -> Path:
         _all(state, [_case_unit(folders[s], s, p) for s in study.seeds for p in plans(study, s)], "scanning", workers)
         for seed in study.seeds:
             write_tables(folders[seed], plans(study, seed))
-        waves = [trainings(study, seed) for seed in study.seeds]
-        for number, names in enumerate(("the generalists", "experts and fine-tuning", "the gates")):
-            units = [
-                _training_unit(folders[seed], seed, name, given, waves[i][:number])
-                for i, seed in enumerate(study.seeds)
-                for name, given in waves[i][number].items()
-            ]
-            _all(state, units, f"training {names}", workers)
+        units = []
+        for seed in study.seeds:
+            cases = [plan.case for plan in plans(study, seed) if plan.split == "training"]
+            units += training_units(trainings(study, seed, cases), folders[seed], f"{seed}/")
+        _all(state, units, "training", workers)
     tables = [_clicked(study, seed, folders[seed], workers) for seed in study.seeds]
     scores = out / "scores.parquet"
     write_table(pl.concat([table for table, _ in tables]), scores)
@@ -195,7 +222,7 @@ def run_study(study: Study, out: Path, workers: int | None = None) -> Path:
 
 
 def question(study: Study) -> dict[str, Any]:
-    """Who is compared with whom, as `bench report --forgetting` takes it."""
+    """Who is compared with whom over seeds, as `bench report --forgetting` takes it."""
     return {
         "generalist": "generalist",
         "experts": {f"expert {name}": [name] for name in study.tasks},
@@ -210,10 +237,6 @@ def question(study: Study) -> dict[str, Any]:
 
 def _case_unit(folder: Path, seed: int, plan: Plan) -> Unit:
     return Unit(f"{seed}/case/{plan.case}", fingerprint(plan), ("case", str(folder), plan))
-
-
-def _training_unit(folder: Path, seed: int, name: str, given: Mapping[str, Any], before: Any) -> Unit:
-    return Unit(f"{seed}/{name}", fingerprint(given, before), ("train", str(folder), dict(given)))
 
 
 def _all(state: Run, units: list[Unit], label: str, workers: int | None) -> None:
@@ -251,16 +274,43 @@ def _plain(value: Any) -> Any:
 
 def _clicked(study: Study, seed: int, folder: Path, workers: int | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Scores and patients of a seed, its cases called by seed and case."""
-    protocol = Protocol(study.after, metrics=("dsc", "nsd"), seed=seed)
-    place = folder / "imagesTs", folder / "labelsTs"
-    whole = {name: f"sam3d:{folder / name}" for name in WHOLE} | {"seeds": "seeds:"}
-    click_through(*place, whole, folder / "clicks.parquet", protocol, benchmark="phantom hospitals", workers=workers)
-    tables = [read_table(folder / "clicks.parquet")]
-    for name in study.tasks:
-        one = {f"expert {name}": f"sam3d:{folder / 'joined'}?expert={name}"}
-        file = folder / f"clicks_{name}.parquet"
-        click_through(*place, one, file, protocol, structures=[name], benchmark="phantom hospitals", workers=workers)
-        tables.append(read_table(file))
+    scores = click(study, seed, folder, folder, folder / "clicks.parquet", WHOLE, workers=workers)
     case = pl.format("{}-{}", pl.lit(f"s{seed}"), pl.col("case")).alias("case")
     patients = pl.read_csv(folder / "patients.csv").filter(pl.col("split") == "test")
-    return pl.concat(tables).with_columns(case), patients.with_columns(case, pl.lit(seed).alias("seed"))
+    return scores.with_columns(case), patients.with_columns(case, pl.lit(seed).alias("seed"))
+
+
+def click(
+    study: Study,
+    seed: int,
+    networks: Path,
+    place: Path,
+    out: Path,
+    whole: Sequence[str],
+    cases: Sequence[str] = (),
+    workers: int | None = None,
+) -> pl.DataFrame:
+    """Clicks models and region growing through all structures, each expert through its own; returns the scores.
+
+    Args:
+        study: see there.
+        seed: of the clicks.
+        networks: folder of the trainings' outputs.
+        place: folder of the hospitals.
+        out: the Score table; those of the experts lie beside it.
+        whole: names of trainings that answer for every structure.
+        cases: which; all test cases by default.
+        workers: processes; one a core by default.
+    """
+    models = {name: f"sam3d:{networks / name}" for name in whole} | {"seeds": "seeds:"}
+    rounds = [(models, out, ())] + [
+        ({f"expert {name}": f"sam3d:{networks / 'joined'}?expert={name}"}, out.with_stem(f"{out.stem}_{name}"), (name,))
+        for name in study.tasks
+    ]
+    protocol = Protocol(study.after, metrics=("dsc", "nsd"), seed=seed)
+    for models, file, structures in rounds:
+        click_through(
+            place / "imagesTs", place / "labelsTs", models, file, protocol, structures=structures, cases=cases,
+            benchmark="phantom hospitals", workers=workers,
+        )  # fmt: skip
+    return pl.concat([read_table(file) for _, file, _ in rounds])
