@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from vesalius.cli import app, demo_steps
+from vesalius.cli import app, demo_network, demo_steps
 from vesalius.errors import VesaliusError
 from vesalius.models.classical import MODELS
 from vesalius.phantom.hospitals import plan_cases
@@ -14,17 +14,20 @@ from vesalius.phantom.hospitals import plan_cases
 
 @pytest.fixture(scope="module")
 def small():
-    """Ten small scans instead of 68, one metric."""
+    """Ten small scans instead of 74, one metric, networks of a few steps."""
     from dataclasses import replace
 
     def plans(seed):
         coarse = [p for p in plan_cases(seed, training=2, test=1) if p.case != "C001"]
         return [replace(p, scanner=_coarser(p.scanner)) for p in coarse]
 
+    few = {name: {"steps": 2, "learning_rate": 1e-3} for name in ("warmup", "general", "expert", "gate")}
+    few |= {"calibration": 2, "after": (1,)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo_steps, "plan_cases", plans)
         patch.setattr(demo_steps, "METRICS", ("dsc",))
         patch.setattr(demo_steps, "GROUPS", "site")
+        patch.setattr(demo_network, "STUDY", {**demo_network.STUDY, **few})
         yield
 
 
@@ -53,6 +56,21 @@ def test_one_command_builds_judges_and_says_where_the_report_is(done):
     assert json.loads((out / "predictions" / "atlas" / "dataset.json").read_text())["labels"]["liver"]
 
 
+def test_networks_are_clicked_beside_the_segmenters_and_what_was_forgotten_is_said(done):
+    out, result = done
+    table = pl.read_parquet(out / "clicks.parquet")
+    whole = {"generalist", "tuned", "joined", "seeds", *MODELS}
+    assert set(table["model"]) == {*whole, "expert pancreas", "expert gall_bladder"}
+    assert set(table.filter(model="expert pancreas")["target"]) == {"pancreas"}
+    assert table["case"].n_unique() == 5 and set(table["metric"]) == {"dsc@1", "nsd@1"}
+    walker = [t.filter(model="walker", metric=m).sort("case", "target")["value"].to_list()
+              for t, m in ((table, "dsc@1"), (pl.read_parquet(out / "scores.parquet"), "dsc"))]  # fmt: skip
+    assert walker[0] == walker[1]  # it takes no clicks
+    assert "joined model" in result.output and "take none" in result.output
+    said = json.loads((out / "report_clicks" / "report.json").read_text("utf-8"))["forgetting"]
+    assert {answer["question"] for answer in said["answers"]} >= {"joined_expert", "joined_generalist", "tuned_forgets"}
+
+
 def test_nothing_is_perfect_and_all_learn_something(done):
     out, _ = done
     dsc = pl.read_parquet(out / "scores.parquet").filter(metric="dsc").group_by("model").agg(pl.col("value").mean())
@@ -62,16 +80,19 @@ def test_nothing_is_perfect_and_all_learn_something(done):
 def test_again_does_nothing_anew(done):
     out, _ = done
     job = demo_steps.Demo(out)
-    assert (job.make_hospitals(), job.fit_models(), job.predict()) == (0, 0, 0)
-    assert job.score().done_now == 0 and job.write_report() is False
+    assert (job.make_hospitals(), job.learn_and_segment()) == (0, 0)
+    assert job.score().done_now == 0
+    job.click()
+    assert job.write_reports() == 0
 
 
 def test_what_was_cleared_is_built_again_not_scored_as_missing(done):
     out, _ = done
     gone = next((out / "predictions" / "walker").glob("*.nii.gz"))
     gone.unlink()
+    (out / "networks" / "experts" / "pancreas" / "training.json").unlink()
     job = demo_steps.Demo(out)
-    job.make_hospitals(), job.fit_models(), job.predict()
+    job.make_hospitals(), job.learn_and_segment()
     assert gone.exists()
     assert job.score().failed == 0
 

@@ -113,26 +113,33 @@ def _made(new: int, total: int, what: str) -> str:
 
 def _show(console: Any, job: Any) -> None:
     """Both verdicts in words, and DSC at home and away."""
-    for folder, title in ((job.report, "Segmenters"), (job.clicks_report, "After {} clicks")):
-        found = job.said(folder)
-        verdict = found["verdict"]
-        _table(console, found, title.format(verdict["metric"].rpartition("@")[2]))
-        forgetting = found.get("forgetting")
-        console.print(f"\n[bold]{(forgetting or verdict)['headline']}[/bold]")
-        for point in (forgetting or {"points": verdict["points"]})["points"]:
-            console.print(f"• {point}", markup=False)
+    found = job.said(job.report)
+    _table(console, found, found["verdict"]["metric"], "Mean DSC (%)")
+    console.print(f"\n[bold]{found['verdict']['headline']}[/bold]")
+    for point in found["verdict"]["points"]:
+        console.print(f"• {point}", markup=False)
+    found = job.said(job.clicks_report)
+    asked = found["forgetting"]
+    clicks = asked["metric"].partition("@")[2]
+    _table(console, found, asked["metric"], f"Mean DSC (%) after {clicks} clicks; the four above take none")
+    console.print(f"\n[bold]{asked['headline']}[/bold]")
+    for answer in asked["answers"]:
+        if answer["side"] == "in":
+            console.print(f"• {answer['text']} At home, {answer['said']}.", markup=False)
 
 
-def _table(console: Any, found: Mapping[str, Any], title: str) -> None:
+def _table(console: Any, found: Mapping[str, Any], metric: str, title: str) -> None:
     from rich.table import Table
 
-    verdict = found["verdict"]
-    table = Table(title=f"{title}: mean DSC (%)", title_justify="left", box=None)
+    table = Table(title=title, title_justify="left", box=None)
     table.add_column("model")
     for name in ("hospitals A–C", "D and E, unseen", "lost", "95 % interval"):
         table.add_column(name, justify="right")
-    rows = [r for r in found["tables"]["gap"] if (r["metric"], r["target"]) == (verdict["metric"], verdict["target"])]
+    target = found["verdict"]["target"]
+    rows = [r for r in found["tables"]["gap"] if (r["metric"], r["target"]) == (metric, target)]
     for row in sorted(rows, key=lambda r: -(r["mean_out"] or 0)):
+        if row["model"].startswith("expert "):  # they answer for one structure each
+            continue
         numbers = [row[key] for key in ("mean_in", "mean_out", "gap")]
         shown = ["–" if n is None else f"{100 * n:.1f}" for n in numbers]
         table.add_row(row["model"], *shown, f"{100 * row['ci_low']:.1f} to {100 * row['ci_high']:.1f}")

@@ -26,18 +26,19 @@ STUDY: dict[str, Any] = {
     "judged": 1,
     "after": (1, 3),
     "sizes": {
-        "image_size": 32, "patch_size": 4, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
-        "mlp_ratio": 2, "window_size": 8, "global_attn_indexes": (0, 1), "prompt_dim": 96, "mask_in_chans": 16,
+        "image_size": 24, "patch_size": 4, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "mlp_ratio": 2, "window_size": 6, "global_attn_indexes": (0, 1), "prompt_dim": 96, "mask_in_chans": 16,
         "decoder_heads": 1, "decoder_mlp_dim": 192, "num_multimask_outputs": 0, "iou_head_hidden_dim": 64,
         "exchanged_axes": False,
     },
-    "cropping": {"spacing": 7.5, "clip": (-200, 300), "pad": -200, "lattice": 4},
+    "cropping": {"spacing": 8.0, "clip": (-200, 300), "pad": -200, "lattice": 4},
     "interaction": {"clicks": 2, "varied": True},
     "decoder_rate": 3.0,
-    "warmup": {"steps": 400, "learning_rate": 3e-3, "batch_size": 2},
-    "general": {"steps": 700, "learning_rate": 5e-4},
-    "expert": {"steps": 150, "learning_rate": 5e-4},
-    "gate": {"steps": 150, "learning_rate": 1e-3},
+    "warmup": {"steps": 550, "learning_rate": 3e-3, "batch_size": 2},
+    "general": {"steps": 450, "learning_rate": 5e-4},
+    "expert": {"steps": 100, "learning_rate": 5e-4},
+    "gate": {"steps": 120, "learning_rate": 2e-3},
+    "calibration": 60,
 }  # fmt: skip
 
 

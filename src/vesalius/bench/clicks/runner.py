@@ -40,6 +40,7 @@ def run(
     protocol: Protocol,
     *,
     structures: Sequence[str] = (),
+    own: Mapping[str, Sequence[str]] | None = None,
     cases: Sequence[str] = (),
     benchmark: str = "clicks",
     workers: int | None = None,
@@ -52,6 +53,7 @@ def run(
         out: the Score table.
         protocol: see there.
         structures: which; all that the references name by default.
+        own: structures of models that answer for these alone.
         cases: which; all by default.
         benchmark: name in the table.
         workers: processes; one a core by default.
@@ -63,13 +65,15 @@ def run(
     out = Path(out)
     pairs, without = _pairs(images, references, cases)
     labels = find_label_map(references)
-    _check_structures(structures, labels)
+    asked = {name: tuple((own or {}).get(name, structures)) for name in models}
+    for wanted in asked.values():
+        _check_structures(wanted, labels)
     stamps = {name: _identity(url) for name, url in models.items()}
     units = [
         Unit(
             f"{name}/{case}",
-            fingerprint(stamps[name], asdict(protocol), list(structures), file_stamp(image), file_stamp(entry.path)),
-            (url, case, str(image), entry, labels, protocol, tuple(structures)),
+            fingerprint(stamps[name], asdict(protocol), list(asked[name]), file_stamp(image), file_stamp(entry.path)),
+            (url, case, str(image), entry, labels, protocol, asked[name]),
         )
         for case, (image, entry) in pairs.items()
         for name, url in models.items()
@@ -81,7 +85,9 @@ def run(
     rows = [
         {"benchmark": benchmark, "model": model, "case": case, **row}
         for (model, case), payload in found
-        for row in (payload["rows"] or lost(payload["problem"], targets or list(structures) or ["all"], protocol.names))
+        for row in (
+            payload["rows"] or lost(payload["problem"], list(asked[model]) or targets or ["all"], protocol.names)
+        )
     ]
     facts = {"protocol": asdict(protocol), "models": dict(models), "provenance": provenance(("torch", "numpy"))}
     write_table(

@@ -62,9 +62,8 @@ class Gate(nn.Module):
     def __init__(self, dim: int, experts: Iterable[str], hidden: int = 128):
         super().__init__()
         self.experts = tuple(experts)
-        self.layers = nn.Sequential(
-            nn.LayerNorm(4 * dim), nn.Linear(4 * dim, hidden), nn.GELU(), nn.Linear(hidden, 1 + len(self.experts))
-        )
+        self.norm = nn.LayerNorm(dim)  # each part by itself: images and clicks may have other scales
+        self.layers = nn.Sequential(nn.Linear(4 * dim, hidden), nn.GELU(), nn.Linear(hidden, 1 + len(self.experts)))
 
     def forward(self, embeddings: torch.Tensor, sparse: torch.Tensor, prompts: Prompts, size: int) -> torch.Tensor:
         """Logits (batch, 1 + experts), the general decoder first; their softmax is the confidence.
@@ -91,7 +90,7 @@ class Gate(nn.Module):
         if prompts.masks is not None and prompts.points is not None:
             empty = (prompts.masks > 0).flatten(1).sum(1, keepdim=True) == 0
             under = torch.where(empty, at, under)
-        return self.layers(torch.cat([at, under, whole, clicks], 1))
+        return self.layers(self.norm(torch.stack([at, under, whole, clicks], 1)).flatten(1))
 
 
 def _inside(prompts: Prompts, grid: list[int], flat: torch.Tensor) -> torch.Tensor:
@@ -314,7 +313,7 @@ def save_gate(folder: str | Path, gate: Gate, threshold: float, **more: Any) -> 
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / "gate.safetensors") as part:
         save_file(gate.state_dict(), part, {"format": "pt"})
-    hidden = gate.layers[1].out_features
+    hidden = gate.layers[0].out_features
     facts = {"experts": list(gate.experts), "hidden": hidden, "threshold": threshold, **more}
     with replacing(folder / "gate.json") as part:
         part.write_text(json.dumps(facts, indent=2), "utf-8")

@@ -72,12 +72,14 @@ class GateTraining(nn.Module):
         low, clicker = truth.new_zeros(len(truth), 1, size, size, size), Clicker(truth, seed)
         mask = torch.zeros_like(truth[:, 0], dtype=torch.bool)
         loss, right = truth.new_zeros(()), truth.new_zeros(())
-        for _ in range(self.rounds):
+        for number in range(self.rounds):
             clicker.click(mask)
             prompts = Prompts(clicker.points, clicker.labels, low)
             logits = mixture.confidences(embedded, prompts)
             loss = loss + F.cross_entropy(logits, wanted) / self.rounds
             right = right + (logits.argmax(-1) == wanted).float().mean() / self.rounds
+            if number == self.rounds - 1:
+                break
             with torch.no_grad():
                 low = mixture.decode(embedded, prompts, owners).logits
                 mask = mixture.foundation.upscale(low)[:, 0] > 0

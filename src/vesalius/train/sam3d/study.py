@@ -71,6 +71,7 @@ class Study(Strict):
     after: tuple[int, ...] = (1, 3, 5)
     margin: float = Field(0.02, gt=0)
     augment: tuple[str, ...] = ()
+    calibration: int = Field(180, ge=1, description="Crops on which the gate's threshold is found.")
     judged: int = Field(6, ge=1, description="Validation cases on which each training is judged.")
 
     @property
@@ -169,6 +170,7 @@ def trainings(study: Study, seed: int, cases: Sequence[str], place: str = "") ->
         "joined": training(
             "gate", list(experts.values()), study.gate, study.gate.steps, "joined", [others, tasks],
             foundation="generalist", experts=[f"experts/{name}" for name in study.tasks],
+            calibration={"samples": study.calibration},
         ),
     }  # fmt: skip
 
@@ -297,20 +299,17 @@ def click(
         seed: of the clicks.
         networks: folder of the trainings' outputs.
         place: folder of the hospitals.
-        out: the Score table; those of the experts lie beside it.
+        out: the Score table.
         whole: names of trainings that answer for every structure.
         cases: which; all test cases by default.
         workers: processes; one a core by default.
     """
     models = {name: f"sam3d:{networks / name}" for name in whole} | {"seeds": "seeds:"}
-    rounds = [(models, out, ())] + [
-        ({f"expert {name}": f"sam3d:{networks / 'joined'}?expert={name}"}, out.with_stem(f"{out.stem}_{name}"), (name,))
-        for name in study.tasks
-    ]
+    experts = {f"expert {name}": (name,) for name in study.tasks}
+    models |= {expert: f"sam3d:{networks / 'joined'}?expert={name}" for expert, (name,) in experts.items()}
     protocol = Protocol(study.after, metrics=("dsc", "nsd"), seed=seed)
-    for models, file, structures in rounds:
-        click_through(
-            place / "imagesTs", place / "labelsTs", models, file, protocol, structures=structures, cases=cases,
-            benchmark="phantom hospitals", workers=workers,
-        )  # fmt: skip
-    return pl.concat([read_table(file) for _, file, _ in rounds])
+    click_through(
+        place / "imagesTs", place / "labelsTs", models, out, protocol, own=experts, cases=cases,
+        benchmark="phantom hospitals", workers=workers,
+    )  # fmt: skip
+    return read_table(out)
