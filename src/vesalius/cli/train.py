@@ -19,8 +19,8 @@ def train(
 ) -> None:
     """Trains what a recipe says; stop it at any moment, the same command goes on.
 
-    Tasks: sam3d/pretrain (a foundation; with start.weights fine-tuning), sam3d/expert (a decoder for one task) and
-    sam3d/gate (joins them). One GPU or CPU as it is; several with `torchrun --nproc-per-node 4 -m vesalius train …` or
+    Tasks: sam3d/warmup (a small new network learns to name voxels before clicks), sam3d/pretrain (a foundation; with
+    start.weights fine-tuning), sam3d/expert (a decoder for one task) and sam3d/gate (joins them). One GPU or CPU as it is; several with `torchrun --nproc-per-node 4 -m vesalius train …` or
     `accelerate launch -m vesalius train …`; FSDP, DeepSpeed and all else of transformers' TrainingArguments
     under `trainer:` in the recipe.
 
