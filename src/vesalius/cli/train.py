@@ -20,9 +20,9 @@ def train(
     """Trains what a recipe says; stop it at any moment, the same command goes on.
 
     Tasks: sam3d/warmup (a small new network learns to name voxels before clicks), sam3d/pretrain (a foundation; with
-    start.weights fine-tuning), sam3d/expert (a decoder for one task) and sam3d/gate (joins them). One GPU or CPU as it is; several with `torchrun --nproc-per-node 4 -m vesalius train …` or
-    `accelerate launch -m vesalius train …`; FSDP, DeepSpeed and all else of transformers' TrainingArguments
-    under `trainer:` in the recipe.
+    start.weights fine-tuning), sam3d/expert (a decoder for one task) and sam3d/gate (joins them). One GPU or CPU as it
+    is; several with `torchrun --nproc-per-node 4 -m vesalius train …` or `accelerate launch -m vesalius train …`; FSDP,
+    DeepSpeed and all else of transformers' TrainingArguments under `trainer:` in the recipe.
 
     Writes config.json and model.safetensors (or an expert's decoder.safetensors), preprocessor_config.json, a model
     card README.md, losses.csv, data.html. `sam3d:OUTPUT` is then a model for `bench clicks`, `view` and `bench run`.
