@@ -9,6 +9,8 @@ goes on. Knows the order and who is compared; what is trained is in the recipes 
 `bench`.
 """
 
+import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -27,7 +29,7 @@ from vesalius.phantom.hospitals import LABELS, Plan, make_case, plan_cases, writ
 from vesalius.run import Run, Unit, fingerprint, replacing, work
 from vesalius.train.recipe import TASKS, Strict, build_recipe
 from vesalius.train.sam3d.settings import Cropping, Interaction, Sizes
-from vesalius.train.trainer import train
+from vesalius.train.trainer import STATE, train
 
 WHOLE = ("generalist", "continued", "tuned", "joined")  # models that are clicked through every structure
 
@@ -257,14 +259,14 @@ def do(kind: Literal["case", "train"], folder: str, given: Any) -> Any:
     with replacing(file) as part:
         part.write_text(yaml.safe_dump(_plain(given), sort_keys=False), "utf-8")
     recipe = build_recipe(_plain(given), file)
+    if not (recipe.output / STATE).is_file():  # somebody cleared some of it
+        shutil.rmtree(recipe.output, ignore_errors=True)
     return train(recipe, import_module(TASKS[recipe.task]).prepare(recipe), restart=_is_other(recipe))
 
 
 def _is_other(recipe: Any) -> bool:
     """Whether the output holds a training of another recipe: a study that was changed does it again."""
-    import json
-
-    file = recipe.output / "training.json"
+    file = recipe.output / STATE
     return file.is_file() and json.loads(file.read_text("utf-8"))["stamp"] != recipe.stamp
 
 
