@@ -26,6 +26,19 @@ def run(path: Path, *changes: str):
     return recipe, train(recipe, import_module(TASKS[recipe.task]).prepare(recipe))
 
 
+def dies_after(job, steps: int) -> None:
+    """Its module raises in the step after these."""
+    forward, seen = job.module.forward, []
+
+    def dying(*args, **kwargs):
+        seen.append(1)
+        if len(seen) > steps:
+            raise RuntimeError("killed")
+        return forward(*args, **kwargs)
+
+    job.module.forward = dying
+
+
 @pytest.fixture
 def joined(write_recipe, world: Path):
     """A foundation, an expert with a decoder alone, one with LoRA too, and all of them joined."""
@@ -79,15 +92,7 @@ def test_a_killed_warm_up_goes_on_with_its_names(write_recipe) -> None:
     whole, _ = run(write_recipe("whole", task="sam3d/warmup", steps=5, targets=2))
     recipe = load_recipe(write_recipe("killed", task="sam3d/warmup", steps=5, targets=2, save_every=2))
     job = import_module(TASKS[recipe.task]).prepare(recipe)
-    forward, seen = job.module.forward, []
-
-    def dying(*args, **kwargs):
-        seen.append(1)
-        if len(seen) > 3:
-            raise RuntimeError("killed")
-        return forward(*args, **kwargs)
-
-    job.module.forward = dying
+    dies_after(job, 3)
     with pytest.raises(RuntimeError, match="killed"):
         train(recipe, job)
     train(recipe, import_module(TASKS[recipe.task]).prepare(recipe))
@@ -120,15 +125,7 @@ def test_a_killed_expert_with_lora_goes_on_as_if_it_had_not_been(write_recipe) -
     whole, _ = run(paths[0])
     recipe = load_recipe(paths[1])
     job = import_module(TASKS[recipe.task]).prepare(recipe)
-    forward, seen = job.module.forward, []
-
-    def dying(*args, **kwargs):
-        seen.append(1)
-        if len(seen) > 3:
-            raise RuntimeError("killed")
-        return forward(*args, **kwargs)
-
-    job.module.forward = dying
+    dies_after(job, 3)
     with pytest.raises(RuntimeError, match="killed"):
         train(recipe, job)
     again, _ = run(paths[1])
