@@ -1,4 +1,4 @@
-"""SAM-Med3D's three trainings: the foundation, an expert on it, and the gate that joins them."""
+"""SAM-Med3D's trainings: a warm-up without clicks, the foundation, an expert on it, and the gate that joins them."""
 
 import transformers
 

@@ -47,7 +47,7 @@ class Judging(Strict):
 
 
 class Sam3DRecipe(Recipe):
-    """What the three trainings share."""
+    """What the trainings share."""
 
     data: tuple[Source, ...] = Field(min_length=1)
     validation: tuple[Source, ...] = ()
