@@ -90,7 +90,7 @@ def _steps(job: Any) -> list[tuple[str, str, Any, str]]:
         (
             "Clicks",
             f"Networks and region growing are clicked through {len(clicked(job.plans))} of these cases.",
-            lambda: f"{job.click()[0]}",
+            lambda: f"{job.click()}",
             f"vesalius bench clicks {job.out / 'imagesTs'} {job.out / 'labelsTs'} "
             f"-m sam3d:{job.out / 'networks' / 'joined'} -m seeds: --after 1,3 --out clicks.parquet",
         ),

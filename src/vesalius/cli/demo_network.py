@@ -63,10 +63,10 @@ def clicked(plans: Sequence[Plan]) -> list[str]:
     return [plan.case for site in dict.fromkeys(plan.site for plan in test) for plan in _of(test, site)[:CLICKED]]
 
 
-def click_through(
-    out: Path, plans: Sequence[Plan], seed: int, segmented: Path, workers: int | None
-) -> tuple[Path, Path]:
-    """Clicks networks and region growing through the chosen cases; returns Score table and question of the report.
+def click_through(out: Path, plans: Sequence[Plan], seed: int, segmented: Path, workers: int | None) -> Path:
+    """Clicks networks and region growing through the chosen cases; returns the Score table.
+
+    Beside it lies the question of the report, `forgetting.yaml`.
 
     Segmenters that take no clicks stand in it with what they scored (`segmented`): their masks do not change.
     """
@@ -82,7 +82,7 @@ def click_through(
     asked = {k: v for k, v in question(study).items() if k not in ("continued", "seed")}
     with replacing(out / "forgetting.yaml") as part:
         part.write_text(yaml.safe_dump(asked, sort_keys=False), "utf-8")
-    return table, out / "forgetting.yaml"
+    return table
 
 
 def _of(plans: Sequence[Plan], site: str) -> list[Plan]:

@@ -106,8 +106,8 @@ class Demo:
         with self._state() as state:
             return self._map(state, [*networks, *fits.values(), *segmentations], learn, "learning, segmenting")
 
-    def click(self) -> tuple[Path, Path]:
-        """Clicks networks and region growing through some test cases; Score table and question of the report."""
+    def click(self) -> Path:
+        """Clicks networks and region growing through some test cases; returns the Score table."""
         from vesalius.cli import demo_network
 
         return demo_network.click_through(self.out, self.plans, self.seed, self.scores, self.workers)
