@@ -15,7 +15,7 @@ from vesalius.models.sam3d.session import Sam3DSession
 from vesalius.nets.sam3d import Sam3DConfig, Sam3DModel
 from vesalius.nets.sam3d.crop import Preprocessing, Scan
 from vesalius.nets.sam3d.decoder import MaskDecoder
-from vesalius.nets.sam3d.experts import Expert, Mixture, fingerprint_of
+from vesalius.nets.sam3d.experts import Expert, Joined, Mixture, fingerprint_of
 
 SIZES = {
     "image_size": 32, "patch_size": 8, "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -108,13 +108,24 @@ def test_a_box_keeps_the_mask_inside_and_a_wide_one_zooms_out(model: Sam3DModel)
     assert found.mask.shape == image.shape
 
 
-def test_the_session_says_where_its_window_cuts_a_mask(model: Sam3DModel) -> None:
+@pytest.fixture
+def whole(model: Sam3DModel, monkeypatch: pytest.MonkeyPatch) -> Sam3DModel:
+    """A model that answers every click with the whole window."""
+    everything = Joined(torch.ones(1, 1, 16, 16, 16), torch.ones(1, 1))
+    monkeypatch.setattr(Mixture, "decode", lambda *_: everything)
+    return model
+
+
+def test_the_session_says_where_its_window_cuts_a_mask(whole: Sam3DModel) -> None:
     image = volume((120, 100, 80))
-    everything = np.ones(image.shape, bool)
-    found = session(model, image)
-    logits = np.ones((16, 16, 16), bool)
-    window = found._window([at(image, (60, 50, 40))], everything)
-    assert "is cut by the window of 128 mm" in found._notes([], logits, window)[0]
+    found = session(whole, image).segment([at(image, (60, 50, 40))])
+    assert "is cut by the window of 128 mm (left, right, back, front, lower, upper)" in found.notes[0]
+
+
+def test_a_window_that_cuts_the_mask_is_widened_until_it_does_not_where_that_is_asked_for(whole: Sam3DModel) -> None:
+    image = volume((120, 100, 80))  # 240 mm along each axis but one: 128 · 1.5 is too narrow, 128 · 1.5² is not
+    found = session(whole, image, widen=True).segment([at(image, (60, 50, 40))])
+    assert found.notes == ("zoomed out 2.25 times, so that the mask fits into the window",) and found.mask.all()
 
 
 def test_going_on_from_a_mask_depends_on_the_mask(model: Sam3DModel) -> None:

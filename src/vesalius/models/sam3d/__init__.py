@@ -40,6 +40,7 @@ class Options(Generation):
     device: str = Field("auto", description="cuda, cuda:1, mps, cpu, or auto.")
     expert: str = Field("", description="Always this expert (general: the general decoder), whatever the gate says.")
     zoom: float = Field(1.0, gt=0, le=8, description="Windows so many times as wide, for large structures.")
+    widen: bool = Field(False, description="Where a window cuts the mask, look again through a wider one.")
     keep: str = Field("", description="Folder that keeps masks; by default they vanish when the model is closed.")
 
 
@@ -96,14 +97,15 @@ class Sam3D:
     def open(self, volume: Volume) -> Sam3DSession:
         """Begins with a volume; see `Promptable.open`."""
         scan = Scan(volume, self.preprocessing)
-        return Sam3DSession(self.mixture, scan, self.options.expert or None, self.options.zoom)
+        return Sam3DSession(self.mixture, scan, self.options.expert or None, self.options.zoom, self.options.widen)
 
     def identity(self) -> dict[str, Any]:
-        """Hashes of the weights and of what goes with them, expert and zoom."""
+        """Hashes of the weights and of what goes with them, and how it looks."""
         files = [self.path] if self.path.is_file() else sorted(self.path.rglob("*.safetensors"))
         files += [] if self.path.is_file() else sorted(self.path.rglob("*.json"))
         hashes = {str(f.relative_to(self.path.parent)): file_hash(f) for f in files if "checkpoint-" not in str(f)}
-        return {"backend": "sam3d", "files": hashes, "expert": self.options.expert, "zoom": self.options.zoom}
+        looks = {key: getattr(self.options, key) for key in ("expert", "zoom", "widen")}
+        return {"backend": "sam3d", "files": hashes, **looks}
 
     def check(self) -> str:
         """Loads it, segments the golden case that lies beside the weights, and says what was found."""
@@ -124,7 +126,7 @@ class Sam3D:
             return "no golden case beside it"
         facts = json.loads(file.read_text("utf-8"))
         stored = np.load(file.with_suffix(".npz"))
-        session = self.open(Volume(stored["image"], stored["affine"]))
+        session = Sam3DSession(self.mixture, Scan(Volume(stored["image"], stored["affine"]), self.preprocessing))
         mask = session.segment([Prompt(tuple(p["at"]), p["positive"]) for p in facts["prompts"]]).mask
         truth = np.unpackbits(stored["truth"], count=mask.size).reshape(mask.shape).astype(bool)
         dice = 2 * float((mask & truth).sum()) / max(1, int(mask.sum() + truth.sum()))

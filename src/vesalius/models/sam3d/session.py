@@ -2,7 +2,8 @@
 
 An answer is a function of the prompts alone: each click is decoded with the logits after the one before, and what came
 of a beginning of the list is kept, so that a further click costs one decoding, and undo costs none. Positive clicks say
-where the window lies. What a click says of its own voxel holds, whatever the network thinks.
+where the window lies, and the mask how wide it is, where that is asked for. What a click says of its own voxel holds,
+whatever the network thinks.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from vesalius.nets.sam3d.crop import Scan, Window, empty_like
 from vesalius.nets.sam3d.experts import Embedded, Joined, Mixture
 from vesalius.nets.sam3d.model import Prompts
 
+_WIDER = 1.5  # times as wide is the next window, where a mask is cut
 SURE = 4.0  # logits of what a box or a given mask says
 _STATES = 256  # answers kept, a few hundred kilobytes each
 
@@ -30,10 +32,13 @@ class Sam3DSession:
         scan: the volume.
         expert: who answers where a call names nobody; None leaves it to the gate.
         zoom: how much wider windows are than usual.
+        widen: look again through a wider window where the mask is cut by the window's face.
     """
 
-    def __init__(self, mixture: Mixture, scan: Scan, expert: str | None = None, zoom: float = 1.0):
-        self.mixture, self.scan, self.expert, self.zoom = mixture, scan, expert, zoom
+    def __init__(
+        self, mixture: Mixture, scan: Scan, expert: str | None = None, zoom: float = 1.0, widen: bool = False
+    ):
+        self.mixture, self.scan, self.expert, self.zoom, self.widen = mixture, scan, expert, zoom, widen
         config = mixture.foundation.config
         self.ratio = config.image_size // config.mask_size
         self._device = next(mixture.parameters()).device
@@ -69,15 +74,25 @@ class Sam3DSession:
                 raise VesaliusError("nothing to go by", file=self.volume.path, remedy=remedy, code="prompt")
             return self.segment_organs([organ], probability)[0]
         begin = None if start is None else self._canonical(start)
-        window = self._window(prompts, begin)
-        state = self._decode(prompts, window, expert, begin)
-        logits = state.logits[0, 0].float().cpu().numpy()
+        window = self._window(prompts, begin, self.zoom)
+        state, logits, cut = self._look(prompts, window, expert, begin)
+        while cut and self.widen and self._fixed is None:
+            window = self._window(prompts, begin, _WIDER * window.zoom)
+            state, logits, cut = self._look(prompts, window, expert, begin)
         mask, chance = self._on_grid(logits, window, probability, begin)
         self._hold(prompts, mask)
-        notes = self._notes(prompts, logits > 0, window)
+        notes = self._notes(cut, window)
         trained = self.mixture.foundation.config.iou_trained
         confidence = float(state.iou[0, 0].clamp(0, 1)) if trained else None
         return Segmentation(mask, confidence, notes, state.weights[0] if self.mixture.experts else {}, chance)
+
+    def _look(
+        self, prompts: Sequence[Prompt], window: Window, expert: str | None, start: np.ndarray | None
+    ) -> tuple[Joined, np.ndarray, list[str]]:
+        """The state in a window, its logits, and the window's faces that cut the mask."""
+        state = self._decode(prompts, window, expert, start)
+        logits = state.logits[0, 0].float().cpu().numpy()
+        return state, logits, self.scan.faces(logits > 0, window)
 
     @torch.no_grad()
     def segment_organs(self, organs: Sequence[str], probability: bool = False) -> list[Segmentation]:
@@ -126,7 +141,7 @@ class Sam3DSession:
         copy[...] = mask
         return view
 
-    def _window(self, prompts: Sequence[Prompt], start: np.ndarray | None) -> Window:
+    def _window(self, prompts: Sequence[Prompt], start: np.ndarray | None, zoom: float) -> Window:
         """Around the positive clicks and boxes; around the mask to go on from where there are none."""
         if self._fixed is not None:
             return self._fixed
@@ -138,7 +153,7 @@ class Sam3DSession:
         else:
             remedy = "click on the structure first"
             raise VesaliusError("only negative prompts", file=self.volume.path, remedy=remedy, code="prompt")
-        return self.scan.window(places.min(0), places.max(0), self.zoom)
+        return self.scan.window(places.min(0), places.max(0), zoom)
 
     @torch.no_grad()
     def _embed(self, window: Window) -> Embedded:
@@ -220,14 +235,15 @@ class Sam3DSession:
             at = np.clip(np.floor(index + 0.5).astype(int), 0, np.array(mask.shape) - 1)
             mask[tuple(at)] = prompt.positive
 
-    def _notes(self, prompts: Sequence[Prompt], mask: np.ndarray, window: Window) -> tuple[str, ...]:
+    def _notes(self, cut: Sequence[str], window: Window) -> tuple[str, ...]:
         notes = []
-        if faces := self.scan.faces(mask, window):
+        if cut:
             side = self.scan.how.size * self.scan.mm(window.zoom)
-            cut = f"the mask is cut by the window of {side:.0f} mm ({', '.join(faces)})"
-            notes.append(f"{cut}: click where it goes on, or zoom out")
+            said = f"the mask is cut by the window of {side:.0f} mm ({', '.join(cut)})"
+            notes.append(f"{said}: click where it goes on, or zoom out")
         if window.zoom > self.zoom:
-            notes.append(f"zoomed out {window.zoom / self.zoom:.2f} times, so that the prompts fit into the window")
+            what = "mask fits" if self.widen else "prompts fit"
+            notes.append(f"zoomed out {window.zoom / self.zoom:.2f} times, so that the {what} into the window")
         unknown = set(self.mixture.experts) - set(self.mixture.gate.experts if self.mixture.gate else ())
         if unknown:
             notes.append(f"the gate does not know {', '.join(sorted(unknown))}: name it, or train the gate again")

@@ -139,9 +139,12 @@ class Scan:
         `data`, with axes as `self.data`, is cut instead of the volume where it is given: unclipped, `beyond` beyond it.
         """
         out, outside = (self.data, self.how.pad) if data is None else (data, beyond or 0.0)
-        for axis, n in enumerate(shape or (self.how.size,) * 3):
-            at = (np.arange(n) + window.corner[axis] + 0.5) * self.mm(window.zoom) / self.step[axis] - 0.5
-            out = _take(out, at, axis, outside)
+        wanted = zip(shape or (self.how.size,) * 3, window.corner, self.step, strict=True)
+        places = [(np.arange(n) + corner + 0.5) * self.mm(window.zoom) / step - 0.5 for n, corner, step in wanted]
+        box = [_around(at, n) for at, n in zip(places, out.shape, strict=True)]
+        out = out[tuple(box)]  # a long scan is not copied for one window
+        for axis, at in enumerate(places):
+            out = _take(out, at - box[axis].start, axis, outside)
         out = np.ascontiguousarray(out, np.float32)
         return out if self.how.clip is None or data is not None else np.clip(out, *self.how.clip, out=out)
 
@@ -237,6 +240,12 @@ def _check(volume: Volume) -> None:
         problem = f"no voxel is above zero (the largest is {data.max():.4g})"
         remedy = "crops are normalised over positive voxels: give Hounsfield units, or intensities that begin at 0"
         raise VesaliusError(problem, file=volume.path, remedy=remedy, code="content")
+
+
+def _around(at: np.ndarray, n: int) -> slice:
+    """The indices, of n, that interpolation at ascending places takes from."""
+    low = int(np.clip(np.floor(at[0]), 0, n - 1))
+    return slice(low, int(np.clip(np.floor(at[-1]) + 2, low + 1, n)))
 
 
 def _take(data: np.ndarray, at: np.ndarray, axis: int, beyond: float) -> np.ndarray:
