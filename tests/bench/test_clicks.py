@@ -75,7 +75,7 @@ def test_where_nothing_is_wrong_the_truth_is_clicked_again_and_an_empty_truth_ne
 
 def test_clicks_are_in_the_patient_scores_after_the_asked_numbers_and_the_model_sees_no_truth() -> None:
     session, truth = Balls(IMAGE), ball()
-    rows = list(run_case(session, {"liver": truth}, Protocol((1, 3, 5), metrics=("dsc", "nsd")), "case"))
+    rows = list(run_case(session, [("liver", truth)], Protocol((1, 3, 5), metrics=("dsc", "nsd")), "case"))
     assert [row["metric"] for row in rows] == [f"{m}@{n}" for n in (1, 3, 5) for m in ("dsc", "nsd")]
     assert [len(asked) for asked in session.asked] == [1, 2, 3, 4, 5]
     back = np.linalg.inv(IMAGE.affine)
@@ -89,7 +89,7 @@ def test_clicks_are_in_the_patient_scores_after_the_asked_numbers_and_the_model_
 def test_every_model_gets_the_same_first_click_and_another_seed_another() -> None:
     def first(seed: int) -> tuple:
         session = Balls(IMAGE)
-        list(run_case(session, {"liver": ball()}, Protocol((1,), seed=seed), "case"))
+        list(run_case(session, [("liver", ball())], Protocol((1,), seed=seed), "case"))
         return session.asked[0][0].at
 
     assert first(0) == first(0) != first(1)
@@ -103,7 +103,7 @@ def test_an_absent_structure_has_rows_without_value_and_a_failing_one_the_worst(
             return super().segment(prompts)
 
     truths = {"gone": np.zeros((20, 20, 20), bool), "liver": ball()}
-    rows = list(run_case(Failing(IMAGE), truths, Protocol((1, 3), metrics=("dsc",)), "case"))
+    rows = list(run_case(Failing(IMAGE), truths.items(), Protocol((1, 3), metrics=("dsc",)), "case"))
     assert [(r["target"], r["metric"], r["status"]) for r in rows] == [
         ("gone", "dsc@1", "both_empty"), ("gone", "dsc@3", "both_empty"), ("liver", "dsc@1", "ok"),
         ("liver", "dsc@3", "failed"),
@@ -131,7 +131,7 @@ def test_a_window_around_the_truth_is_asked_of_models_that_have_one() -> None:
     with pytest.raises(VesaliusError, match="has no window"):
         raise next(
             VesaliusError(row["reason"])
-            for row in run_case(Balls(IMAGE), {"liver": ball()}, Protocol((1,), crop="truth"), "case")
+            for row in run_case(Balls(IMAGE), [("liver", ball())], Protocol((1,), crop="truth"), "case")
         )
 
 

@@ -43,13 +43,15 @@ def view(
             raise
         remedy = "pip install 'vesalius[serve]'"
         raise VesaliusError(f"{error.name} is not installed", remedy=remedy, code="library") from None
-    from vesalius.media.volume import read_volume
+    from vesalius.media.volume import read_header, read_volume
     from vesalius.models.promptable import open_promptable
     from vesalius.serve.saving import stem
     from vesalius.serve.scene import Scene
 
     page = page_folder()
     answering = open_promptable(model)
+    needs = getattr(answering, "needs", None)
+    takes = f"; it takes about {needs(read_header(image))} of memory" if needs else ""
     volume = read_volume(image)
     out = out or Path(f"{stem(image)}_view")
     scene = Scene(volume, answering, out, _initial(mask) if mask else None)
@@ -60,7 +62,7 @@ def view(
         raise VesaliusError(f"port {port}: {error.strerror}", remedy=remedy, code="port") from None
     token = secrets.token_urlsafe(16)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}/#{token}"
-    print(f"{image} is at {address}\nPrompts and masks are kept in {out}/; Ctrl-C ends it.", flush=True)
+    print(f"{image} is at {address}{takes}\nPrompts and masks are kept in {out}/; Ctrl-C ends it.", flush=True)
     if open_:
         import webbrowser
 

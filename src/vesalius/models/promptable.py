@@ -103,6 +103,9 @@ class Session(Protocol):
 class Promptable(Protocol):
     """A model that opens volumes.
 
+    It may have `identity() -> dict` too, hashes that tell when scores are to be made again, and `needs(header)`, the
+    memory that a volume will take (`.total`, bytes), before it is read.
+
     Attributes:
         name: how tables call it.
         organs: names that it segments without a prompt.

@@ -59,17 +59,17 @@ class Protocol:
 
 
 def run_case(
-    session: Session, truths: dict[str, np.ndarray], protocol: Protocol, case: str
+    session: Session, truths: Iterable[tuple[str, np.ndarray]], protocol: Protocol, case: str
 ) -> Iterator[dict[str, Any]]:
     """Rows of one case, structure by structure: metric (`dsc@3`), target, value, status, reason, seconds.
 
     Args:
         session: the model, in front of the case's volume.
-        truths: bool masks on the volume's grid, by structure.
+        truths: structures and where they are, bool masks on the volume's grid; taken one by one.
         protocol: see there.
         case: its name; with the seed it decides the clicks.
     """
-    for target, truth in truths.items():
+    for target, truth in truths:
         rng = np.random.default_rng([protocol.seed, zlib.crc32(f"{case}/{target}".encode())])
         done = []
         try:

@@ -4,7 +4,8 @@ A unit of work is a case of a model; the state lies beside the table, so that a 
 a row a structure with the worst value and its reason.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,9 +18,12 @@ from vesalius.bench.score import write_table
 from vesalius.errors import VesaliusError
 from vesalius.formats.labels import LabelMap, find_label_map
 from vesalius.formats.masks import Entry, find_cases, find_images, read_mask
+from vesalius.media.volume import read_header, read_volume
 from vesalius.models.promptable import Promptable, open_promptable
 from vesalius.records import SCORE_SCHEMA
-from vesalius.run import Run, Unit, file_stamp, fingerprint, provenance, work
+from vesalius.run import Run, Unit, console, cores, file_stamp, fingerprint, provenance, work
+
+_MASKS = 6  # bytes a voxel: the labels, a truth, an answer, and where they differ
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,7 @@ def run(
         for case, (image, entry) in pairs.items()
         for name, url in models.items()
     ]
+    workers = _fitting(models.values(), [image for image, _ in pairs.values()], workers)
     with Run(out.with_name(out.name + ".run")) as state:
         done = work(state, units, click_case, crashed=_crashed, label="clicking", workers=workers, count=_failed)
         found = [(unit.key.rsplit("/", 1), payload) for unit, payload, _, _ in state.payloads(units)]
@@ -95,6 +100,25 @@ def run(
     )
     failed = sum(_failed(payload) for _, payload in found)
     return Summary(len(units), failed, done, tuple(without))
+
+
+def _fitting(urls: Iterable[str], images: Sequence[Path], workers: int | None) -> int:
+    """As many workers as the free memory has room for, each with the largest image; says what one takes."""
+    import psutil
+
+    wanted = workers or cores()
+    try:
+        header = read_header(max(images, key=lambda path: path.stat().st_size))
+        asked = [model.needs(header).total for model in map(open_promptable, urls) if hasattr(model, "needs")]
+    except VesaliusError:
+        return wanted  # a case that fails is told in its rows
+    if not asked:
+        return wanted
+    each = max(asked) + _MASKS * math.prod(header.shape)
+    room = max(1, min(wanted, int(psutil.virtual_memory().available // each)))
+    line = f"a worker takes about {each / 2**30:.1f} GiB" + (f": {room} of {wanted} fit" if room < wanted else "")
+    console().print(line, highlight=False)
+    return room
 
 
 def _pairs(images: str | Path, references: str | Path, wanted: Sequence[str]):
@@ -131,8 +155,6 @@ def click_case(
     structures: tuple[str, ...],
 ) -> dict[str, Any]:
     """One case of one model, in a worker: rows, or the problem."""
-    from vesalius.media.volume import read_volume
-
     try:
         volume = read_volume(image)
         mask = read_mask(entry, labels)
@@ -141,7 +163,7 @@ def click_case(
             raise VesaliusError(problem, case=case, remedy="give references on the image's grid", code="geometry")
         wanted = [name for name in structures or mask.targets if name in mask.targets]
         session = _opened(url).open(volume)
-        truths = {name: mask.binary(name) for name in wanted}
+        truths = ((name, mask.binary(name)) for name in wanted)
         return {"rows": list(run_case(session, truths, protocol, case)), "problem": None}
     except VesaliusError as error:
         return {"rows": [], "problem": str(error)}

@@ -21,9 +21,10 @@ import torch
 from pydantic import Field
 
 from vesalius.errors import VesaliusError
-from vesalius.media.volume import Volume, read_volume, write_volume
+from vesalius.media.volume import Header, Volume, read_volume, write_volume
 from vesalius.models.promptable import Prompt
 from vesalius.models.protocol import Generation
+from vesalius.models.sam3d.memory import GIB, Needs, needs
 from vesalius.models.sam3d.session import Sam3DSession
 from vesalius.nets.sam3d.crop import Preprocessing, Scan
 from vesalius.nets.sam3d.experts import GENERAL, Mixture, load_mixture
@@ -41,6 +42,7 @@ class Options(Generation):
     expert: str = Field("", description="Always this expert (general: the general decoder), whatever the gate says.")
     zoom: float = Field(1.0, gt=0, le=8, description="Windows so many times as wide, for large structures.")
     widen: bool = Field(False, description="Where a window cuts the mask, look again through a wider one.")
+    memory: float | None = Field(None, gt=0, description="GiB in all; a volume that would take more is refused.")
     keep: str = Field("", description="Folder that keeps masks; by default they vanish when the model is closed.")
 
 
@@ -94,8 +96,22 @@ class Sam3D:
         """What is segmented without a prompt: targets of experts that were trained for it."""
         return tuple(t for e in self.mixture.experts.values() if e.automatic for t in e.targets)
 
+    def needs(self, image: Header | Volume) -> Needs:
+        """The memory that a volume will take, from its header.
+
+        Raises:
+            VesaliusError: code `memory`, more than the option allows.
+        """
+        found = needs(self.mixture, self.preprocessing, image, self.options.zoom)
+        if self.options.memory and found.total > self.options.memory * GIB:
+            problem = f"would take about {found}, more than memory={self.options.memory:g}"
+            remedy = "allow more, or give a part of it or a coarser copy"
+            raise VesaliusError(problem, file=image.path, remedy=remedy, code="memory")
+        return found
+
     def open(self, volume: Volume) -> Sam3DSession:
-        """Begins with a volume; see `Promptable.open`."""
+        """Begins with a volume; see `Promptable.open` and `needs`."""
+        self.needs(volume)
         scan = Scan(volume, self.preprocessing)
         return Sam3DSession(self.mixture, scan, self.options.expert or None, self.options.zoom, self.options.widen)
 

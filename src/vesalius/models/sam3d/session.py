@@ -6,7 +6,7 @@ where the window lies, and the mask how wide it is, where that is asked for. Wha
 whatever the network thinks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,7 @@ class Sam3DSession:
         widen: look again through a wider window where the mask is cut by the window's face.
     """
 
-    def __init__(
-        self, mixture: Mixture, scan: Scan, expert: str | None = None, zoom: float = 1.0, widen: bool = False
-    ):
+    def __init__(self, mixture: Mixture, scan: Scan, expert: str | None = None, zoom: float = 1.0, widen: bool = False):
         self.mixture, self.scan, self.expert, self.zoom, self.widen = mixture, scan, expert, zoom, widen
         config = mixture.foundation.config
         self.ratio = config.image_size // config.mask_size
@@ -72,7 +70,7 @@ class Sam3DSession:
             if organ is None:
                 remedy = "click on the structure, draw a box, or name an organ that it knows"
                 raise VesaliusError("nothing to go by", file=self.volume.path, remedy=remedy, code="prompt")
-            return self.segment_organs([organ], probability)[0]
+            return next(self.segment_organs([organ], probability))
         begin = None if start is None else self._canonical(start)
         window = self._window(prompts, begin, self.zoom)
         state, logits, cut = self._look(prompts, window, expert, begin)
@@ -95,8 +93,11 @@ class Sam3DSession:
         return state, logits, self.scan.faces(logits > 0, window)
 
     @torch.no_grad()
-    def segment_organs(self, organs: Sequence[str], probability: bool = False) -> list[Segmentation]:
-        """Organs by name, without a prompt: overlapping windows over the volume, their logits weighed together."""
+    def segment_organs(self, organs: Sequence[str], probability: bool = False) -> Iterator[Segmentation]:
+        """Organs by name, without a prompt: overlapping windows over the volume, their logits weighed together.
+
+        Masks are made one by one: a hundred of them need not be held at once.
+        """
         experts = [self._automatic(organ) for organ in organs]
         size, how = self.scan.how.size, self.scan.how
         room = np.ceil(self.scan.extent / self.scan.mm(self.zoom)).astype(int) - size
@@ -113,11 +114,9 @@ class Sam3DSession:
                 out = self.mixture.decode(embedded, Prompts(masks=low), expert)
                 total[number][part] += bump * out.logits[0, 0].float().cpu().numpy()
             weight[part] += bump
-        found = [self._on_grid(logits / weight, _window(first, self.zoom), probability) for logits in total]
-        return [
-            Segmentation(mask, experts={name: 1.0}, probability=chance)
-            for (mask, chance), name in zip(found, experts, strict=True)
-        ]
+        for logits, name in zip(total, experts, strict=True):
+            mask, chance = self._on_grid(logits / weight, _window(first, self.zoom), probability)
+            yield Segmentation(mask, experts={name: 1.0}, probability=chance)
 
     def _expert_of(self, organ: str | None) -> str | None:
         return next((e.name for e in self.mixture.experts.values() if organ in e.targets), None) if organ else None

@@ -22,7 +22,7 @@ from vesalius.media.grid import same_axes, spacing_of
 from vesalius.media.volume import Volume
 
 RAS = SimpleNamespace(shape=(1, 1, 1), affine=np.eye(4))
-_SLAB = 1 << 24  # values of logits that are made at once on the way back
+SLAB = 1 << 24  # values of logits that are made at once on the way back
 
 
 class Preprocessing(FeatureExtractionMixin):
@@ -176,7 +176,7 @@ class Scan:
             matrices.append(_matrix(at[inside], logits.shape[axis]))
         plane = matrices[0].shape[0] * matrices[1].shape[0]
         half = np.tensordot(matrices[1], np.tensordot(matrices[0], logits.astype(np.float32), (1, 0)), (1, 1))
-        for start in range(0, len(matrices[2]), step := max(1, _SLAB // plane)):
+        for start in range(0, len(matrices[2]), step := max(1, SLAB // plane)):
             part = matrices[2][start : start + step]
             where = (*boxes[:2], slice(boxes[2].start + start, boxes[2].start + start + len(part)))
             yield where, np.tensordot(half, part, (2, 1)).swapaxes(0, 1)

@@ -45,7 +45,7 @@ def judge(
     for case in cases:
         try:
             session = Sam3DSession(mixture, Scan(read_volume(case.image), how), expert)
-            found = dict(truths(case, judging.structures or structures))
+            found = truths(case, judging.structures or structures)
             for row in run_case(session, found, protocol, case.case):
                 if row["value"] is not None:
                     values[row["metric"]][row["target"]].append(row["value"])
