@@ -112,6 +112,19 @@ def test_an_absent_structure_has_rows_without_value_and_a_failing_one_the_worst(
     assert rows[3]["value"] == 0 and "no window — zoom out" in rows[3]["reason"]
 
 
+def test_what_a_model_says_of_its_own_iou_is_scored_by_that_iou() -> None:
+    class Sure(Balls):
+        def segment(self, prompts, **_):
+            return Segmentation(super().segment(prompts).mask, confidence=0.9)
+
+    session, truth = Sure(IMAGE), ball()
+    rows = list(run_case(session, [("liver", truth)], Protocol((1, 3), metrics=("iou",)), "case"))
+    found = {row["metric"]: row["value"] for row in rows}
+    for n in (1, 3):
+        assert found[f"confidence_error@{n}"] == pytest.approx(0.9 - found[f"iou@{n}"])
+    assert metric("confidence_error@3").better == "zero"
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -173,3 +186,22 @@ def test_folders_become_the_score_table_once_and_a_broken_case_is_a_row(folders:
         run(*arguments, cases=["c9"])
     with pytest.raises(VesaliusError, match="takes no clicks"):
         run(folders / "images", folders / "labels", {"x": "random:1"}, folders / "x.parquet", protocol)
+
+
+def test_confidence_has_a_table_of_its_own_is_summed_up_and_memory_is_said_before(folders: Path, capfd) -> None:
+    from vesalius.nets.sam3d import Sam3DConfig, Sam3DModel
+    from vesalius.nets.sam3d.crop import Preprocessing
+
+    sizes = {"image_size": 32, "patch_size": 8, "hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
+    decoder = {"prompt_dim": 48, "decoder_heads": 1, "num_multimask_outputs": 0, "iou_trained": True}
+    Sam3DModel(Sam3DConfig(**sizes, **decoder, global_attn_indexes=[0])).save_pretrained(folders / "model")
+    Preprocessing(size=32, spacing=2).save_pretrained(folders / "model")
+    models = {"net": f"sam3d:{folders / 'model'}", "grow": "seeds:"}
+    protocol = Protocol((1, 2), metrics=("iou",))
+    summary = run(folders / "images", folders / "labels", models, folders / "out.parquet", protocol)
+    assert "a worker takes about 0." in capfd.readouterr().err
+    scores, beside = (pl.read_parquet(folders / f"out{middle}.parquet") for middle in ("", ".confidence"))
+    assert set(scores["metric"]) == {"iou@1", "iou@2"} and len(scores) == 12
+    assert set(beside["metric"]) == {"confidence_error@1", "confidence_error@2"} and set(beside["model"]) == {"net"}
+    last = beside.filter(pl.col("metric") == "confidence_error@2")["value"]
+    assert summary.confidence == (("net", "confidence_error@2", last.mean(), last.abs().mean()),)

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from vesalius.errors import VesaliusError
+from vesalius.nets.sam3d import Sam3DConfig
 from vesalius.train.recipe import TASKS, load_recipe
+from vesalius.train.sam3d.settings import Sizes
 
 
 @pytest.mark.parametrize(
@@ -84,3 +86,9 @@ def test_a_wrong_study_is_said(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("tasks: [heart]\n")
     with pytest.raises(VesaliusError, match="key sizes: field required"):
         load_study(tmp_path / "x.yaml")
+
+
+def test_the_sizes_of_a_recipe_are_the_networks_own() -> None:
+    own = Sam3DConfig().to_dict()
+    sizes = Sizes().model_dump()
+    assert {name: list(v) if isinstance(v, tuple) else v for name, v in sizes.items()} == {n: own[n] for n in sizes}

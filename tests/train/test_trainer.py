@@ -78,13 +78,14 @@ def test_a_checkpoint_that_was_not_written_to_its_end_is_left_out(write_recipe) 
     assert curve(again) == curve(whole)
 
 
-def test_two_processes_give_the_weights_of_one_with_doubled_accumulation(write_recipe) -> None:
+def test_two_processes_that_begin_anew_give_the_weights_of_one_with_doubled_accumulation(write_recipe) -> None:
     one, _ = run(write_recipe("one", batch_size=1, accumulate=2, steps=4))
+    run(write_recipe("two", steps=1, seed=5))
     path = write_recipe("two", batch_size=1, steps=4)
     command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29577", "-m", "vesalius"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, *command, "train", path], env=env, capture_output=True, text=True, timeout=240
+        [sys.executable, *command, "train", path, "--restart"], env=env, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr[-3000:]
     two = load_recipe(path)

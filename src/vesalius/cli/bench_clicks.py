@@ -90,6 +90,10 @@ def clicks(
         )
     line = f"clicked through {summary.pairs - summary.failed} of {summary.pairs} cases; {summary.done_now} now → {out}"
     console.print(line, highlight=False)
+    for name, score, bias, error in summary.confidence:
+        how = "too sure" if bias > 0 else "too modest"
+        line = f"{name}, {score}: {how} of its IoU by {abs(bias):.3f}; mean absolute error {error:.3f}"
+        console.print(line, highlight=False)
     if summary.failed:
         console.print(f"[red]{summary.failed} failed[/red], each a row with its reason", highlight=False)
         raise typer.Exit(1)

@@ -27,6 +27,7 @@ from vesalius.train.card import write_card
 from vesalius.train.job import Job
 from vesalius.train.recipe import Recipe
 
+KEPT = ("data", "data.html")  # what stands in an output before it is trained, and is found by what it was made of
 STATE = "training.json"  # the stamp of what is trained in a folder, and whether it is done
 
 
@@ -46,12 +47,13 @@ def train(recipe: Recipe, job: Job, *, restart: bool = False) -> dict[str, Any]:
         Interrupted: stopped; the same call goes on.
     """
     out = recipe.output
-    state = _claim(recipe, restart)
+    arguments = _arguments(recipe)
+    with arguments.main_process_first(local=False):  # one clears, the others find it done
+        state = _claim(recipe, restart and is_first_process())
+        checkpoint = _last_checkpoint(out)
     if state.get("done"):
         return state["metrics"]
-    arguments = _arguments(recipe)
     trainer = _Trainer(job, recipe, arguments)
-    checkpoint = _last_checkpoint(out)
     with sigterm_as_interrupt():
         try:
             trainer.train(resume_from_checkpoint=checkpoint)
@@ -78,7 +80,9 @@ def _claim(recipe: Recipe, restart: bool) -> dict[str, Any]:
     out = recipe.output
     file = out / STATE
     if restart and file.is_file():
-        shutil.rmtree(out)
+        for old in out.iterdir():
+            if old.name not in KEPT:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

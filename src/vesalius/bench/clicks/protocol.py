@@ -1,6 +1,7 @@
 """One case of the click protocol: click, let the model answer, score, click again where it is wrong.
 
-Scores stand after 1, 3, 5 and 10 clicks, as `dsc@1`, `nsd@10`. Knows no folders: see `runner.py`.
+Scores stand after 1, 3, 5 and 10 clicks, as `dsc@1`, `nsd@10`, and `confidence_error@1` where the model says how sure it
+is. Knows no folders: see `runner.py`.
 """
 
 import time
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vesalius.bench.clicks.simulator import WAYS, next_click
-from vesalius.bench.metrics import metric, segmentation
+from vesalius.bench.metrics import CONFIDENCE, metric, segmentation
 from vesalius.errors import VesaliusError
 from vesalius.media.grid import spacing_of
 from vesalius.models.promptable import Prompt, Session
@@ -95,13 +96,18 @@ def _run_target(session: Session, target: str, truth: np.ndarray, protocol: Prot
         assert found is not None
         clicks.append(Prompt(tuple(float(x) for x in affine[:3, :3] @ found[0] + affine[:3, 3]), found[1]))
         begin = time.perf_counter()
-        mask = session.segment(clicks).mask
+        answer = session.segment(clicks)
+        mask = answer.mask
         seconds += time.perf_counter() - begin
         if number in protocol.after:
             for row in segmentation.score(
                 mask.view(np.uint8), truth.view(np.uint8), spacing, {target: 1}, protocol.metrics, protocol.tolerance
             ):
                 yield {**row, "metric": f"{row['metric']}@{number}", "reason": None, "seconds": round(seconds, 4)}
+            if answer.confidence is not None:
+                error = answer.confidence - (mask & truth).sum() / (mask | truth).sum()
+                name = f"{CONFIDENCE.name}@{number}"
+                yield {"metric": name, "target": target, "value": float(error), "status": "ok", "reason": None}
 
 
 def lost(problem: str, targets: Iterable[str], names: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from vesalius.bench.clicks.protocol import Protocol, lost, run_case
+from vesalius.bench.metrics import CONFIDENCE
 from vesalius.bench.score import write_table
 from vesalius.errors import VesaliusError
 from vesalius.formats.labels import LabelMap, find_label_map
@@ -28,12 +29,15 @@ _MASKS = 6  # bytes a voxel: the labels, a truth, an answer, and where they diff
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of it: cases times models, how many failed, how many were done now, and cases without an image."""
+    """What became of it: cases times models, how many failed, how many were done now, cases without an image; and of
+    models that say how sure they are, after the most clicks: model, metric, mean error and mean absolute error.
+    """
 
     pairs: int
     failed: int
     done_now: int
     without_image: tuple[str, ...]
+    confidence: tuple[tuple[str, str, float, float], ...]
 
 
 def run(
@@ -50,6 +54,8 @@ def run(
     workers: int | None = None,
 ) -> Summary:
     """Clicks through every case with every model and writes the table.
+
+    What models say of their own answers is scored in a table beside it, `OUT.confidence.parquet`: not all say it.
 
     Args:
         images, references: folders; see `formats/masks.py` for the layouts.
@@ -87,19 +93,35 @@ def run(
         done = work(state, units, click_case, crashed=_crashed, label="clicking", workers=workers, count=_failed)
         found = [(unit.key.rsplit("/", 1), payload) for unit, payload, _, _ in state.payloads(units)]
     targets = list(dict.fromkeys(row["target"] for _, payload in found for row in payload["rows"]))
-    rows = [
-        {"benchmark": benchmark, "model": model, "case": case, **row}
-        for (model, case), payload in found
-        for row in (
-            payload["rows"] or lost(payload["problem"], list(asked[model]) or targets or ["all"], protocol.names)
-        )
-    ]
+    rows = pl.DataFrame(
+        [
+            {"benchmark": benchmark, "model": model, "case": case, **row}
+            for (model, case), payload in found
+            for row in (
+                payload["rows"] or lost(payload["problem"], list(asked[model]) or targets or ["all"], protocol.names)
+            )
+        ],
+        SCORE_SCHEMA,
+        orient="row",
+    ).sort("model", "case", maintain_order=True)
     facts = {"protocol": asdict(protocol), "models": dict(models), "provenance": provenance(("torch", "numpy"))}
-    write_table(
-        pl.DataFrame(rows, schema=SCORE_SCHEMA, orient="row").sort("model", "case", maintain_order=True), out, facts
-    )
+    said = pl.col("metric").str.starts_with(CONFIDENCE.name)
+    write_table(rows.filter(~said), out, facts)
+    confidence = rows.filter(said)
+    beside = out.with_suffix(f".confidence{out.suffix}")
+    if len(confidence):
+        write_table(confidence, beside, facts)
+    else:
+        beside.unlink(missing_ok=True)
     failed = sum(_failed(payload) for _, payload in found)
-    return Summary(len(units), failed, done, tuple(without))
+    return Summary(len(units), failed, done, tuple(without), _sure(confidence))
+
+
+def _sure(confidence: pl.DataFrame) -> tuple[tuple[str, str, float, float], ...]:
+    value = pl.col("value")
+    groups = confidence.group_by("model", "metric", maintain_order=True)
+    means = groups.agg(value.mean().alias("mean"), value.abs().mean().alias("absolute"))
+    return tuple(means.group_by("model", maintain_order=True).last().rows())
 
 
 def _fitting(urls: Iterable[str], images: Sequence[Path], workers: int | None) -> int:

@@ -106,6 +106,12 @@ OF_ANSWERS: dict[str, Metric] = {
     )
 }
 
+# Of what a model says of its own answer to clicks, computed in `bench/clicks`.
+CONFIDENCE = Metric(
+    "confidence_error", "zero", 0.0, None, "", "Confidence error",
+    "What the model says of its own IoU minus that IoU; above zero it is too sure.",
+)  # fmt: skip
+
 DEFAULT_METRICS = ("dsc", "nsd", "hd95", "volume_difference")
 
 
@@ -115,7 +121,7 @@ def metric(name: str) -> Metric:
     One that is not known, from somebody's own table, is taken as a fraction where higher is better.
     """
     base, _, clicks = name.partition("@")
-    if clicks.isdigit() and (known := METRICS.get(base)):
+    if clicks.isdigit() and (known := {**METRICS, CONFIDENCE.name: CONFIDENCE}.get(base)):
         many = f"{clicks} click{'' if clicks == '1' else 's'}"
         return replace(known, name=name, title=f"{known.title}, {many}", definition=f"After {many}. {known.definition}")
     known = METRICS.get(name) or METRICS.get(name.partition(":")[0]) or OF_ANSWERS.get(name)
