@@ -1,7 +1,7 @@
 """One case of the click protocol: click, let the model answer, score, click again where it is wrong.
 
-Scores stand after 1, 3, 5 and 10 clicks, as `dsc@1`, `nsd@10`, and `confidence_error@1` where the model says how sure it
-is. Knows no folders: see `runner.py`.
+Scores stand after 1, 3, 5 and 10 clicks, as `dsc@1`, `nsd@10`; where the model says how sure it is, that is scored as
+`confidence_error@1`. Knows no folders: see `runner.py`.
 """
 
 import time
