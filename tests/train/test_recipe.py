@@ -92,3 +92,15 @@ def test_the_sizes_of_a_recipe_are_the_networks_own() -> None:
     own = Sam3DConfig().to_dict()
     sizes = Sizes().model_dump()
     assert {name: list(v) if isinstance(v, tuple) else v for name, v in sizes.items()} == {n: own[n] for n in sizes}
+
+
+def test_the_generalists_way_to_their_plateau_is_a_table_and_a_picture(tmp_path: Path) -> None:
+    from vesalius.train.sam3d.plateau import write_plateau
+
+    for seed, last in ((1, 0.7), (2, 0.8)):
+        (tmp_path / str(seed)).mkdir()
+        rows = f"step,loss,eval_dsc@5\n50,1.2,\n500,0.9,0.5\n1000,0.8,{last}\n"
+        (tmp_path / str(seed) / "losses.csv").write_text(rows)
+    table = write_plateau({1: tmp_path / "1", 2: tmp_path / "2"}, 5, tmp_path)
+    assert table.rows() == [(1, 500, 0.5), (1, 1000, 0.7), (2, 500, 0.5), (2, 1000, 0.8)]
+    assert (tmp_path / "plateau.png").stat().st_size > 5000 and "2 seeds" in (tmp_path / "plateau.svg").read_text()

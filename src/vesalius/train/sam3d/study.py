@@ -28,6 +28,7 @@ from vesalius.errors import VesaliusError
 from vesalius.phantom.hospitals import LABELS, Plan, make_case, plan_cases, write_tables
 from vesalius.run import Run, Unit, fingerprint, replacing, work
 from vesalius.train.recipe import TASKS, Strict, build_recipe
+from vesalius.train.sam3d.plateau import write_plateau
 from vesalius.train.sam3d.settings import Cropping, Interaction, Sizes
 from vesalius.train.trainer import STATE, train
 
@@ -198,7 +199,8 @@ def training_units(given: Mapping[str, Training], folder: Path, before: str = ""
 def run_study(study: Study, out: Path, workers: int | None = None) -> Path:
     """Does what is not yet done of all seeds; returns the Score table of all.
 
-    Beside it lie `patients.csv` and `forgetting.yaml`, with which `bench report` judges it.
+    Beside it lie `patients.csv` and `forgetting.yaml`, with which `bench report` judges it, and the generalists' way to
+    their plateau.
 
     Raises:
         VesaliusError: a training failed (which, and why).
@@ -215,6 +217,8 @@ def run_study(study: Study, out: Path, workers: int | None = None) -> Path:
             cases = [plan.case for plan in plans(study, seed) if plan.split == "training"]
             units += training_units(trainings(study, seed, cases), folders[seed], f"{seed}/")
         _all(state, units, "training", workers)
+    if study.curve:
+        write_plateau({seed: folder / "generalist" for seed, folder in folders.items()}, max(study.after), out)
     tables = [_clicked(study, seed, folders[seed], workers) for seed in study.seeds]
     scores = out / "scores.parquet"
     write_table(pl.concat([table for table, _ in tables]), scores)
