@@ -19,6 +19,7 @@ from vesalius.cli.bench_report import report
 from vesalius.cli.bench_run import run
 from vesalius.cli.bench_score import score
 from vesalius.cli.bench_tree import list_benchmarks, tree
+from vesalius.cli.corpus import corpus
 from vesalius.cli.demo import demo
 from vesalius.cli.study import study
 from vesalius.cli.train import train
@@ -37,6 +38,7 @@ app.command(short_help="Five phantom hospitals, four segmenters, one verdict: se
 app.command(short_help="A volume in the browser: click, see the mask, correct it, save it.")(view)
 app.command(short_help="A recipe in YAML to trained weights with a card.")(train)
 app.command(short_help="Does a mixture of experts forget? Over seeds, on phantoms.")(study)
+app.add_typer(corpus, name="corpus")
 bench = typer.Typer(help="Judge: `score` masks, then `report` on the scores.", no_args_is_help=True)
 bench.command("list", short_help="Benchmarks that are known by name.")(list_benchmarks)
 bench.command(short_help="The lexical tree of a benchmark, with counts.")(tree)

@@ -1,0 +1,55 @@
+"""Which blocks are the page's own: a small network votes on each, and the cheapest story of all votes is told.
+
+The weights lie beside this file; `training.py` makes them again. Leaves what a block looks like to `features.py`.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from vesalius.corpus.extract.features import features
+from vesalius.corpus.extract.scan import TITLE, Blocks, Elements
+from vesalius.media.kernels import njit
+
+BIAS = 0.5  # a vote must pass it: what surrounds a text does more harm in it than a lost line
+SWITCH = 1.0  # what it costs to go into the body, or out of it
+_SURE = 6.0  # votes count no more than this
+
+
+def body(blocks: Blocks, elements: Elements) -> np.ndarray:
+    """(blocks,) bool."""
+    if not len(blocks.start):
+        return np.zeros(0, bool)
+    wanted = settle(votes_of(features(blocks, elements), _network()) - BIAS, SWITCH)
+    return wanted & (elements.kind[blocks.element] != TITLE)
+
+
+def votes_of(rows: np.ndarray, network: dict[str, np.ndarray]) -> np.ndarray:
+    """(blocks, COLUMNS) of features -> (blocks,) log odds; the network's parts are named as in `body.npz`."""
+    rows = np.clip((rows - network["mean"]) / network["deviation"], -5, 5)
+    return np.maximum(rows @ network["w1"] + network["b1"], 0) @ network["w2"] + network["b2"]
+
+
+@cache
+def _network() -> dict[str, np.ndarray]:
+    with np.load(Path(__file__).with_name("body.npz")) as stored:
+        return dict(stored)
+
+
+@njit(cache=True, nogil=True)
+def settle(given, switch):
+    """The sequence of in and out with the most votes, each change of side costing `switch` (Viterbi's algorithm)."""
+    n = len(given)
+    stayed = np.zeros((n, 2), np.bool_)
+    out, into = 0.0, -switch
+    for b in range(n):
+        vote = min(max(given[b], -_SURE), _SURE)
+        stayed[b, 0], stayed[b, 1] = out >= into - switch, into >= out - switch
+        out, into = max(out, into - switch), max(into, out - switch) + vote
+    found = np.zeros(n, np.bool_)
+    side = into > out
+    for b in range(n - 1, -1, -1):
+        found[b] = side
+        side = side == stayed[b, 1 if side else 0]
+    return found

@@ -1,0 +1,185 @@
+"""A page as a reader sees it: its own text and images in their order, links and surroundings gone.
+
+    page = extract(html, "https://example.org/article")
+    page.text                  paragraphs, headings, `- items`, rows of tables `a | b`, captions, a line each
+    page.images                where each stands among the lines, its address, alternative text and size
+
+Text and images come out of one pass, so the text is the same whether images are wanted or not.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import unescape
+from urllib.parse import urljoin
+
+import numpy as np
+
+from vesalius.corpus.extract import scan as s
+from vesalius.corpus.extract.body import body
+from vesalius.corpus.extract.dom import well_formed
+
+_SOURCES = ("data-src", "data-original", "data-lazy-src", "data-hi-res-src", "src")
+_SETS = ("data-srcset", "srcset")
+_ATTRIBUTE = re.compile(r'([^\s="/]+)="([^"]*)"')
+_AFTER_TITLE = 3  # blocks between a title and the text's first in which an image still belongs to the text
+_ITEMS, _CELLS = (s.LI, s.TERM), (s.CELL,)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of the page.
+
+    Attributes:
+        line: before which of the page's lines it stands.
+        url: absolute where the page's own address is known.
+        alt: alternative text.
+        width, height: as the page says them, in pixels; None where it does not.
+    """
+
+    line: int
+    url: str
+    alt: str
+    width: int | None
+    height: int | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """The main body.
+
+    Attributes:
+        title: of the document's head.
+        lines: paragraphs, headings, items, rows and captions, in order.
+        headings: which of the lines are headings, and their level: {line: 1 to 6}.
+        images: in order.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    headings: dict[int, int]
+    images: tuple[Image, ...]
+
+    @property
+    def text(self) -> str:
+        """All lines."""
+        return "\n".join(self.lines)
+
+
+def extract(page: bytes, url: str = "", encoding: str | None = None) -> Page:
+    """The main body of an HTML page.
+
+    Args:
+        page: as it came, in any encoding.
+        url: its address, against which images' are resolved.
+        encoding: what the server said; found in the page where it did not.
+    """
+    html = well_formed(page, encoding)
+    blocks, elements, images = s.scan(html)
+    wanted = body(blocks, elements)
+    lines, headings, line_of = _lines(blocks, elements, wanted)
+    found = tuple(_images(html, blocks, elements, images, wanted, line_of, url))
+    title = next((_text(blocks, b) for b in np.flatnonzero(elements.kind[blocks.element] == s.TITLE)[:1]), "")
+    return Page(title, tuple(lines), headings, found)
+
+
+def _text(blocks: s.Blocks, b: int) -> str:
+    return blocks.text[blocks.start[b] : blocks.end[b]].tobytes().decode("utf-8", "replace")
+
+
+def _lines(blocks: s.Blocks, elements: s.Elements, wanted: np.ndarray) -> tuple[list[str], dict[int, int], np.ndarray]:
+    """Lines, which are headings, and for each block the number of lines before it."""
+    lines: list[str] = []
+    headings: dict[int, int] = {}
+    line_of = np.zeros(len(wanted) + 1, np.int32)
+    last_row = last_cell = last_item = -1
+    for b in range(len(wanted)):
+        line_of[b] = len(lines)
+        if not wanted[b]:
+            continue
+        text = _text(blocks, b)
+        row, cell, item = _held_by(elements, int(blocks.element[b]))
+        if cell >= 0 and cell == last_cell and lines:
+            lines[-1] += f" {text}"
+        elif row >= 0 and row == last_row and lines:
+            lines[-1] += f" | {text}"
+        elif item >= 0 and item != last_item:
+            lines.append(f"- {text}")
+        else:
+            if blocks.level[b]:
+                headings[len(lines)] = int(blocks.level[b])
+            lines.append(text)
+        last_row, last_cell, last_item = row, cell, item
+    line_of[len(wanted)] = len(lines)
+    return lines, headings, line_of
+
+
+def _held_by(elements: s.Elements, element: int) -> tuple[int, int, int]:
+    """The row, the cell and the item that hold an element; -1 where none does."""
+    row = cell = item = -1
+    while element > 0:
+        kind = elements.kind[element]
+        if kind == s.ROW:
+            return element, cell, item
+        if kind == s.CELL and cell < 0:
+            cell = element
+        elif kind in _ITEMS and item < 0 and cell < 0:
+            item = element
+        element = elements.parent[element]
+    return row, -1, item
+
+
+def _images(
+    html: bytes,
+    blocks: s.Blocks,
+    elements: s.Elements,
+    images: s.Images,
+    wanted: np.ndarray,
+    line_of: np.ndarray,
+    url: str,
+) -> Iterator[Image]:
+    kept = np.concatenate([[0], np.cumsum(wanted)])
+    if not kept[-1]:
+        return
+    first = int(np.argmax(wanted))
+    heads = np.flatnonzero(blocks.level[:first] == 1)
+    title = int(heads[-1]) if len(heads) else first
+    seen = set()
+    for start, end, block, element in zip(*images, strict=True):
+        if not (_within(elements, kept, int(element)) or title < block <= first <= title + _AFTER_TITLE):
+            continue
+        given = {
+            name.lower(): unescape(value)
+            for name, value in _ATTRIBUTE.findall(html[start:end].decode("utf-8", "replace"))
+        }
+        address = _address(given)
+        if not address or address in seen:
+            continue
+        seen.add(address)
+        width, height = _pixels(given.get("width")), _pixels(given.get("height"))
+        yield Image(int(line_of[block]), urljoin(url, address), given.get("alt", "").strip(), width, height)
+
+
+def _within(elements: s.Elements, kept: np.ndarray, element: int) -> bool:
+    """Whether most blocks of the nearest element that holds some are the page's own."""
+    while element > 0 and elements.after[element] == elements.first[element]:
+        element = elements.parent[element]
+    first, after = elements.first[element], elements.after[element]
+    return bool(2 * (kept[after] - kept[first]) >= after - first)
+
+
+def _address(given: dict[str, str]) -> str:
+    """Where an image really is: pages that load late put it beside a placeholder."""
+    for name in _SOURCES:
+        address = given.get(name, "").strip()
+        if address and not address.startswith("data:"):
+            return address
+    for name in _SETS:
+        if given.get(name):
+            return given[name].split(",")[-1].split()[0] if given[name].strip(", ") else ""
+    return ""
+
+
+def _pixels(text: str | None) -> int | None:
+    digits = re.match(r"\d{1,5}", text or "")
+    return int(digits[0]) if digits else None

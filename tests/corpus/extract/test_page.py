@@ -1,0 +1,105 @@
+"""The main body of pages: real ones against their truth, small ones for what is kept and how."""
+
+import gzip
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vesalius.corpus.extract.body import settle
+from vesalius.corpus.extract.page import extract
+
+TEXT = (
+    "Patients with chronic kidney disease were followed for five years, and their scans were read twice. "
+    "The second reading was done by another radiologist, who did not know the first. "
+)
+PAGE = f"""<html><head><title>A study</title></head><body>
+<nav><ul><li><a href=/>Home</a></li><li><a href=/news>News</a></li><li><a href=/about>About</a></li></ul></nav>
+<article><h1>A study of kidneys</h1>
+<p>{TEXT * 2}</p>
+<figure><img src="data:image/gif;base64,R0" data-src="/fig1.jpg" alt="Kidney &amp; ureter" width="640px" height=480>
+<figcaption>Figure 1. The kidney before treatment, coronal view, with contrast.</figcaption></figure>
+<h2>Methods</h2><p>{TEXT * 2}</p>
+<ul><li>{TEXT}</li><li><p>{TEXT}</p><p>{TEXT}</p></li></ul>
+<table><tr><th>Age</th><th>Number of patients</th></tr><tr><td>under 40</td><td>17 of them</td></tr></table>
+<p>{TEXT * 2}</p></article>
+<aside class=sidebar><h3>Related</h3><a href=/a><img src=/ad.png>Ten tricks</a> <a href=/b>More of it</a></aside>
+<footer class=footer><a href=/imprint>Imprint</a> <a href=/privacy>Privacy</a></footer></body></html>"""
+
+
+def test_the_body_stays_in_its_order_and_what_surrounds_it_goes() -> None:
+    page = extract(PAGE.encode(), "https://example.org/2024/study.html")
+    text = page.text
+    assert text.count("followed for five years") >= 7 and page.title == "A study"
+    assert "Home" not in text and "Ten tricks" not in text and "Imprint" not in text
+    assert page.lines.index("Methods") > next(i for i, line in enumerate(page.lines) if line.startswith("Figure 1."))
+    assert page.headings[page.lines.index("Methods")] == 2
+
+
+def test_an_image_has_its_real_address_its_size_and_its_place() -> None:
+    page = extract(PAGE.encode(), "https://example.org/2024/study.html")
+    assert [image.url for image in page.images] == ["https://example.org/fig1.jpg"]
+    (image,) = page.images
+    assert (image.alt, image.width, image.height) == ("Kidney & ureter", 640, 480)
+    assert page.lines[image.line].startswith("Figure 1.")
+
+
+def test_lists_are_lines() -> None:
+    assert sum(line.startswith("- Patients") for line in extract(PAGE.encode()).lines) == 2
+
+
+@pytest.mark.xfail(reason="cells vote one by one: a table in the body is not yet kept as a whole", strict=True)
+def test_tables_are_lines_and_what_follows_them_stays() -> None:
+    page = extract(PAGE.encode())
+    assert "under 40 | 17 of them" in page.lines and page.text.count("followed for five years") == 9
+
+
+def test_the_text_is_the_same_with_and_without_images() -> None:
+    assert extract(re.sub("<img[^>]*>", "", PAGE).encode()).text == extract(PAGE.encode()).text
+
+
+@pytest.mark.parametrize("page", [b"", b"\0" * 99, b"<", b"<html", bytes(range(256)) * 9])
+def test_what_is_no_page_has_no_body(page: bytes) -> None:
+    assert extract(page).lines == ()
+
+
+def test_other_encodings_are_found() -> None:
+    page = PAGE.replace("radiologist", "médecin")
+    for encoding in ("utf-8", "latin-1", "utf-16"):
+        declared = page.replace("<head>", f"<head><meta charset={encoding}>") if encoding != "utf-16" else page
+        assert "médecin" in extract(declared.encode(encoding)).text, encoding
+
+
+def test_the_story_told_is_the_one_with_the_most_votes() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        votes = rng.normal(0, 2, 9)
+
+        def worth(story: np.ndarray, votes: np.ndarray = votes) -> float:
+            switches = np.abs(np.diff(np.concatenate([[0], story]))).sum()
+            return float((story * votes).sum() - switches)
+
+        best = max(worth(np.array([n >> k & 1 for k in range(9)])) for n in range(512))
+        assert worth(settle(votes, 1.0).astype(int)) == pytest.approx(best)
+
+
+def grams(text: str) -> Counter:
+    words = re.findall(r"\w+", text)
+    return Counter(tuple(words[i : i + 4]) for i in range(max(1, len(words) - 3))) if words else Counter()
+
+
+def test_real_pages_are_extracted_as_well_as_the_best_peer_does(shared_data: Path) -> None:
+    """The public benchmark's own score; trafilatura 2.3.1 has 0.960. No page of it was used in training."""
+    folder = shared_data / "corpus" / "scrapinghub"
+    precision, recall = [], []
+    for case, truth in json.loads((folder / "ground-truth.json").read_text()).items():
+        wanted = grams(truth["articleBody"])
+        found = grams(extract(gzip.decompress((folder / "html" / f"{case}.html.gz").read_bytes())).text)
+        right = (wanted & found).total()
+        precision.append(right / found.total() if found else 0)
+        recall.append(right / wanted.total())
+    p, r = np.mean(precision), np.mean(recall)
+    assert 2 * p * r / (p + r) >= 0.955
