@@ -204,4 +204,6 @@ def test_confidence_has_a_table_of_its_own_is_summed_up_and_memory_is_said_befor
     assert set(scores["metric"]) == {"iou@1", "iou@2"} and len(scores) == 12
     assert set(beside["metric"]) == {"confidence_error@1", "confidence_error@2"} and set(beside["model"]) == {"net"}
     last = beside.filter(pl.col("metric") == "confidence_error@2")["value"]
-    assert summary.confidence == (("net", "confidence_error@2", last.mean(), last.abs().mean()),)
+    ((model, name, bias, error),) = summary.confidence
+    assert (model, name) == ("net", "confidence_error@2")
+    assert (bias, error) == pytest.approx((last.mean(), last.abs().mean()))
