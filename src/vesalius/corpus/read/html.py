@@ -14,7 +14,6 @@ from vesalius.corpus.extract.page import Page, extract
 from vesalius.errors import VesaliusError
 
 LARGEST = 20 << 20  # bytes of HTML; the largest page that browsers still show is a tenth of it
-SUFFIXES = (".html", ".htm", ".xhtml", ".html.gz", ".htm.gz")
 
 
 def read(path: str | Path) -> Iterator[Document]:
