@@ -1,6 +1,7 @@
 """Which blocks are the page's own: a small network votes on each, and the cheapest story of all votes is told.
 
-The weights lie beside this file, made by the steps that `training.py` has. Leaves what a block looks like to `features.py`.
+The weights lie beside this file, made by the steps that `training.py` has. Leaves what a block looks like to
+`features.py`.
 """
 
 from functools import cache
