@@ -126,8 +126,6 @@ def _sure(confidence: pl.DataFrame) -> tuple[tuple[str, str, float, float], ...]
 
 def _fitting(urls: Iterable[str], images: Sequence[Path], workers: int | None) -> int:
     """As many workers as the free memory has room for, each with the largest image; says what one takes."""
-    import psutil
-
     wanted = workers or cores()
     try:
         header = read_header(max(images, key=lambda path: path.stat().st_size))
@@ -136,6 +134,8 @@ def _fitting(urls: Iterable[str], images: Sequence[Path], workers: int | None) -
         return wanted  # a case that fails is told in its rows
     if not asked:
         return wanted
+    import psutil  # models that tell their needs bring it; region growing does without
+
     each = max(asked) + _MASKS * math.prod(header.shape)
     room = max(1, min(wanted, int(psutil.virtual_memory().available // each)))
     line = f"a worker takes about {each / 2**30:.1f} GiB" + (f": {room} of {wanted} fit" if room < wanted else "")
