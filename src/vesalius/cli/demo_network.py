@@ -25,6 +25,7 @@ STUDY: dict[str, Any] = {
     "validation": 1,
     "judged": 1,
     "after": (1, 3),
+    "metrics": ("dsc",),
     "sizes": {
         "image_size": 24, "patch_size": 4, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4,
         "mlp_ratio": 2, "window_size": 6, "global_attn_indexes": (0, 1), "prompt_dim": 96, "mask_in_chans": 16,
@@ -34,10 +35,10 @@ STUDY: dict[str, Any] = {
     "cropping": {"spacing": 8.0, "clip": (-200, 300), "pad": -200, "lattice": 4},
     "interaction": {"clicks": 2, "varied": True},
     "decoder_rate": 3.0,
-    "warmup": {"steps": 550, "learning_rate": 3e-3, "batch_size": 2},
-    "general": {"steps": 450, "learning_rate": 5e-4},
-    "expert": {"steps": 100, "learning_rate": 5e-4},
-    "gate": {"steps": 120, "learning_rate": 2e-3},
+    "warmup": {"steps": 480, "learning_rate": 3e-3, "batch_size": 2},
+    "general": {"steps": 400, "learning_rate": 5e-4},
+    "expert": {"steps": 90, "learning_rate": 5e-4},
+    "gate": {"steps": 80, "learning_rate": 2e-3},
     "calibration": 60,
 }  # fmt: skip
 
@@ -73,10 +74,9 @@ def click_through(out: Path, plans: Sequence[Plan], seed: int, segmented: Path, 
     study, cases, table = Study(**STUDY), clicked(plans), out / "clicks.parquet"
     scores = click(study, seed, out / "networks", out, out / "networks" / "clicks.parquet", WHOLE, cases, workers)
     still = pl.read_parquet(segmented).filter(pl.col("case").is_in(cases))
-    metrics = [metric for metric in ("dsc", "nsd") if metric in set(still["metric"])]
     for after in study.after:
         same = pl.format("{}@{}", pl.col("metric"), pl.lit(after))
-        rows = still.filter(pl.col("metric").is_in(metrics)).with_columns(same.alias("metric"))
+        rows = still.filter(pl.col("metric").is_in(study.metrics)).with_columns(same.alias("metric"))
         scores = pl.concat([scores, rows.select(scores.columns)])
     write_table(scores, table)
     asked = {k: v for k, v in question(study).items() if k not in ("continued", "seed")}

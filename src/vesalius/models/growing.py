@@ -29,7 +29,7 @@ def grow(
         widest: mm of half width from which on none is cut.
 
     Returns:
-        bool of the image's shape; middle and deviation of brightness in it.
+        bool of the image's shape, short of the edge (see `to_the_edge`); middle and deviation of brightness in it.
     """
     from scipy import ndimage
 
@@ -45,10 +45,10 @@ def grow(
             break
         middle, wider = brightness(smooth[region], floor)
         deviation = min(wider, 1.5 * deviation)  # a leak must not widen itself
-    return _to_the_edge(region, image, deviation), middle, deviation
+    return region, middle, deviation
 
 
-def _to_the_edge(region: np.ndarray, image: np.ndarray, spread: float) -> np.ndarray:
+def to_the_edge(region: np.ndarray, image: np.ndarray, spread: float) -> np.ndarray:
     """The region grown to where brightness is halfway between its own and that of what lies around, at most two voxels.
 
     A band of brightness ends before the edge, since voxels there hold both sides. Where inside and outside are alike

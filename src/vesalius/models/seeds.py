@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from vesalius.errors import VesaliusError
 from vesalius.media.grid import same_axes
 from vesalius.media.volume import Volume
-from vesalius.models.growing import Box, blocks, bounds, brightness, core, finer, grow, odd
+from vesalius.models.growing import Box, blocks, bounds, brightness, core, finer, grow, odd, to_the_edge
 from vesalius.models.promptable import Prompt, Segmentation, check_prompts
 
 WINDOWS = (24.0, 64.0, 160.0)  # mm from the click to the window's faces; the next one where a region touches a face
@@ -302,19 +302,19 @@ class SeedSession:
             # Whole blocks of voxels, the click in the middle of its own.
             reach = np.maximum(1, np.round(half / (self._spacing * steps))).astype(int)
             first = np.array(at) - steps * reach - steps // 2
-            last = first + steps * (2 * reach + 1)
-            low, high = np.maximum(first, 0), np.minimum(last, self._data.shape)
+            end = first + steps * (2 * reach + 1)
+            low, high = np.maximum(first, 0), np.minimum(end, self._data.shape)
             box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-            outer = [(int(a), int(b)) for a, b in zip(low - first, last - high, strict=True)]
+            outer = [(int(a), int(b)) for a, b in zip(low - first, end - high, strict=True)]
             window = np.pad(self._data[box].astype(np.float32, order="C"), outer, mode="edge")
             coarse = blocks(window, steps, np.mean)
             known = tuple(
                 slice(a // int(s), n - b // int(s)) for (a, b), s, n in zip(outer, steps, coarse.shape, strict=True)
             )
             middle = tuple(int(r - k.start) for r, k in zip(reach, known, strict=True))
-            for strict in STRICTER if rescue and half == WINDOWS[-1] else STRICTER[:1]:
-                found = np.zeros(coarse.shape, bool)
-                found[known], *inside = grow(
+            tries = STRICTER if rescue and half == WINDOWS[-1] else STRICTER[:1]
+            for strict in tries:
+                region, *inside = grow(
                     coarse[known],
                     middle,
                     self._spacing * steps,
@@ -323,15 +323,16 @@ class SeedSession:
                     self.options.neck * strict[1],
                     self.options.widest * strict[1],
                 )
-                cut = any(
-                    (np.take(found, 0, axis).any() and not outer[axis][0])
-                    or (np.take(found, -1, axis).any() and not outer[axis][1])
-                    for axis in range(3)
-                )
+                last = half == WINDOWS[-1] and strict is tries[-1]
+                if last or not _touches(region, outer):
+                    region = to_the_edge(region, coarse[known], inside[1])
+                cut = _touches(region, outer)
                 if not cut:
                     break
             if not cut:
                 break
+        found = np.zeros(coarse.shape, bool)
+        found[known] = region
         # What was found, or the click alone, a block wider since its surface is made smooth, inside the volume.
         held = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in bounds(found, [reach]))
         fine = finer(found[held], steps)
@@ -367,3 +368,13 @@ class SeedSession:
         away = sum(((i - c) / max(c, 1)) ** 2 for i, c in zip(np.indices(middle.shape), centre, strict=True))
         best = np.unravel_index(int(np.argmin(unlike + np.round(away, 6))), middle.shape)
         return tuple(int(s.start + i) for s, i in zip(thirds, best, strict=True))
+
+
+def _touches(region: np.ndarray, outer: Sequence[tuple[int, int]]) -> bool:
+    """Whether a region reaches a face of its window; `outer`: voxels of each face that lie outside the volume."""
+    return any(
+        bool(np.take(region, end, axis).any())
+        for axis, faces in enumerate(outer)
+        for end, beyond in zip((0, -1), faces, strict=True)
+        if not beyond
+    )

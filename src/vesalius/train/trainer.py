@@ -176,7 +176,7 @@ class _Trainer(transformers.Trainer):
         if self.optimizer is None:
             rate = self.args.learning_rate
             groups = [{**group, "lr": rate * group.pop("scale", 1.0)} for group in self.job.groups()]
-            self.optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=self.args.weight_decay)
+            self.optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=self.args.weight_decay, fused=True)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:

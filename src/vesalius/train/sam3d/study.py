@@ -51,7 +51,7 @@ class Study(Strict):
         where: which training cases they learn from.
         seeds: of hospitals and trainings.
         training, validation, test: cases of each hospital; the validation cases are the last of the training ones.
-        after: numbers of clicks after which is scored.
+        after, metrics: numbers of clicks after which is scored, and by what.
         margin: of equivalence, in DSC, fixed beforehand.
     """
 
@@ -72,6 +72,7 @@ class Study(Strict):
     targets: int = Field(4, ge=1, description="Structures of a crop on one encoding.")
     curve: int = Field(0, ge=0, description="Steps between judgements of the generalist on the way, for its plateau.")
     after: tuple[int, ...] = (1, 3, 5)
+    metrics: tuple[str, ...] = ("dsc", "nsd")
     margin: float = Field(0.02, gt=0)
     augment: tuple[str, ...] = ()
     calibration: int = Field(180, ge=1, description="Crops on which the gate's threshold is found.")
@@ -313,7 +314,7 @@ def click(
     models = {name: f"sam3d:{networks / name}" for name in whole} | {"seeds": "seeds:"}
     experts = {f"expert {name}": (name,) for name in study.tasks}
     models |= {expert: f"sam3d:{networks / 'joined'}?expert={name}" for expert, (name,) in experts.items()}
-    protocol = Protocol(study.after, metrics=("dsc", "nsd"), seed=seed)
+    protocol = Protocol(study.after, metrics=study.metrics, seed=seed)
     click_through(
         place / "imagesTs", place / "labelsTs", models, out, protocol, own=experts, cases=cases,
         benchmark="phantom hospitals", workers=workers,
