@@ -190,6 +190,7 @@ def run(
     lesions: str | Path | None = None,
     workers: int | None = None,
     timeout: float | None = None,
+    ray: str | None = None,
 ) -> Summary:
     """Scores what is not yet scored and writes the tables.
 
@@ -201,6 +202,7 @@ def run(
         lesions: also write every connected component there.
         workers: processes; one a core by default.
         timeout: seconds a case may take.
+        ray: address of a cluster that works instead of processes here.
 
     Raises:
         VesaliusError: the output cannot be written, another process is at it.
@@ -214,7 +216,7 @@ def run(
         state.set_fact("models", sorted({job.model for job in cases}))
         if state.left(units):
             _compile_once()
-        map_cases = partial(work, state, crashed=_crashed, workers=workers, timeout=timeout)
+        map_cases = partial(work, state, crashed=_crashed, workers=workers, timeout=timeout, ray=ray)
         done_now = map_cases(units, score_case, label="scoring", count=lambda p: bool(p["problem"]))
         # A case that killed or hung its worker has no rows: its reference alone tells what an empty prediction gets.
         again = [

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vesalius.cli.options import Ray
 from vesalius.errors import VesaliusError
 
 
@@ -57,6 +58,7 @@ def run(
     temperature: Annotated[float | None, typer.Option(help="Default 0: greedy.", min=0, show_default=False)] = None,
     concurrency: Annotated[int | None, typer.Option(help="Questions in flight at an endpoint; default 8.", min=1,
                                                     show_default=False)] = None,
+    ray: Ray = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check files, images and models; ask nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the accounts as JSON.")] = False,
 ) -> None:  # fmt: skip
@@ -70,6 +72,8 @@ def run(
     from vesalius.models import open_model
 
     if any(name.endswith((".yaml", ".yml")) for name in benchmarks):
+        if ray is not None:
+            raise VesaliusError("a challenge runs on one machine", remedy="leave out --ray", code="usage")
         _challenge(benchmarks, model, out, dry_run)
         return
     from vesalius.bench.questions.runner import Settings
@@ -80,7 +84,12 @@ def run(
         shots_from, shots_by.value,
     )  # fmt: skip
     given = {"max_tokens": max_tokens, "temperature": temperature, "concurrency": concurrency}
-    models = [(url, open_model(url, **given)) for url in model]
+    if ray is None:
+        models: list[Any] = [(url, open_model(url, **given)) for url in model]
+    else:
+        from vesalius.models.on_ray import RayModel
+
+        models = [(url, RayModel(url, ray, given)) for url in model]
     names = [opened.name for _, opened in models]
     if twice := next((name for name in names if names.count(name) > 1), None):
         remedy = "name them: a=… b=…"

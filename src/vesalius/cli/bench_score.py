@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from vesalius.cli.options import Ray
 from vesalius.errors import VesaliusError
 
 
@@ -94,6 +95,7 @@ def score(
         int | None, typer.Option(help="Processes; by default one a core.", min=1, show_default=False)
     ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds a case may take before it counts as failed.", min=1)] = 900,
+    ray: Ray = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score masks against references: one row a model, case, metric and structure.
@@ -135,7 +137,9 @@ def score(
     pairings = scoring.plan(predictions, references, models=models, model=model, pattern=pattern, pairs=pairs)
     cases = scoring.jobs(pairings, template, references, images)
     name = benchmark or (references.resolve().name if references else pairs.stem if pairs else "cases")
-    summary = scoring.run(pairings, cases, out, benchmark=name, lesions=lesions, workers=workers, timeout=timeout)
+    summary = scoring.run(
+        pairings, cases, out, benchmark=name, lesions=lesions, workers=workers, timeout=timeout, ray=ray
+    )
     if as_json:
         print(json.dumps(vars(summary), ensure_ascii=False))
     else:

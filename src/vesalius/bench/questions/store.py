@@ -1,6 +1,6 @@
 """A run of question benchmarks on disk: `RUN/run.sqlite` and `RUN/media/`, and nothing else that matters.
 
-Knows the tables beside those of `run.py`: `samples` (questions with their truth, so that a report needs no other file),
+Knows the tables beside those of `run/`: `samples` (questions with their truth, so that a report needs no other file),
 `plan` (which kept answer belongs to which question, model, rotation and repeat), and the exact prompts. Everything
 streams: what is in memory does not grow with the number of questions. Leaves asking to `runner`, and what answers mean
 to `reading`.

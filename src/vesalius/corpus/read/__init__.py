@@ -1,13 +1,17 @@
-"""Archives, pages and papers as documents; one file a kind.
+"""Archives, pages, papers and videos as documents; one file a kind.
 
-To add a kind: a module with `read(path) -> Iterator[Document]`, and its suffixes here.
+To add a kind: a module with `read(path) -> Iterator[Document | Bad]`, and its suffixes here. A file that holds one
+thing raises for it; of one that holds many, what cannot be read is a `Bad`, and the rest comes.
 """
 
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from vesalius.corpus.document import Document
+from vesalius.corpus.read.record import Bad
+from vesalius.corpus.read.remote import is_remote
 from vesalius.errors import VesaliusError
 
 # Suffix -> module; the longest that fits counts.
@@ -19,18 +23,37 @@ READERS = {
     ".htm.gz": "vesalius.corpus.read.html",
     ".xml": "vesalius.corpus.read.jats",
     ".nxml": "vesalius.corpus.read.jats",
+    ".warc": "vesalius.corpus.read.warc",
+    ".warc.gz": "vesalius.corpus.read.warc",
+    ".mp4": "vesalius.corpus.read.video",
+    ".m4v": "vesalius.corpus.read.video",
+    ".mov": "vesalius.corpus.read.video",
+    ".mkv": "vesalius.corpus.read.video",
+    ".webm": "vesalius.corpus.read.video",
 }
 
 
-def read(path: str | Path) -> Iterator[Document]:
-    """The documents of a file, by its suffix.
+def read(path: str | Path) -> Iterator[Document | Bad]:
+    """The documents of a file by its suffix, of an archive at an http, https or s3 address, or of a folder.
 
     Raises:
         VesaliusError: a suffix that nobody reads, or what its reader says.
     """
-    name = Path(path).name.lower()
-    suffix = max((s for s in READERS if name.endswith(s)), key=len, default=None)
-    if suffix is None:
+    remote = is_remote(path)
+    if not remote and Path(path).is_dir():
+        yield from import_module("vesalius.corpus.read.folder").read(path)
+        return
+    reader = reader_of(str(path).partition("?")[0] if remote else path)
+    if reader is None:
         remedy = f"known are {', '.join(READERS)}"
         raise VesaliusError("has a suffix that no reader knows", file=path, remedy=remedy, code="format")
-    yield from import_module(READERS[suffix]).read(path)
+    if remote and not reader.__name__.endswith(".warc"):
+        raise VesaliusError("is read only from a disk", file=path, remedy="download it", code="format")
+    yield from reader.read(path)
+
+
+def reader_of(path: str | Path) -> Any:
+    """The module that reads a file; None where its suffix says nothing."""
+    name = Path(path).name.lower()
+    suffix = max((s for s in READERS if name.endswith(s)), key=len, default=None)
+    return suffix and import_module(READERS[suffix])

@@ -8,9 +8,11 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from vesalius.corpus.document import Document, Heading, Image
 from vesalius.corpus.extract.page import Page, extract
+from vesalius.corpus.read.record import Bad, Raw
 from vesalius.errors import VesaliusError
 
 LARGEST = 20 << 20  # bytes of HTML; the largest page that browsers still show is a tenth of it
@@ -22,14 +24,35 @@ def read(path: str | Path) -> Iterator[Document]:
     Raises:
         VesaliusError: code `unreadable`, no such file or a broken one; `large`; `empty`, no main body in it.
     """
-    path = Path(path)
-    page = extract(_bytes(path))
+    try:
+        yield document(Raw(str(path), content(Path(path))))
+    except VesaliusError as error:
+        error.file = str(path)
+        raise
+
+
+def document(raw: Raw) -> Document:
+    """The main body of a page, and what is known of it.
+
+    Raises:
+        VesaliusError: code `empty`, no main body in it.
+    """
+    page = extract(raw.content, raw.url, raw.charset)
     if not page.lines:
-        raise VesaliusError("holds no main text", file=path, remedy="leave it out", code="empty")
-    yield to_document(page, str(path))
+        raise VesaliusError("holds no main text", remedy="leave it out", code="empty")
+    known = {"title": page.title, "url": raw.url, **raw.facts}
+    return to_document(page, raw.id, {key: value for key, value in known.items() if value})
 
 
-def to_document(page: Page, id: str, **facts: str) -> Document:
+def document_or_bad(raw: Raw) -> Document | Bad:
+    """The same, with an error as a value."""
+    try:
+        return document(raw)
+    except VesaliusError as error:
+        return Bad.of(raw.id, "extract", error)
+
+
+def to_document(page: Page, id: str, facts: dict[str, Any]) -> Document:
     """A page as a document: each image before the line where it stands."""
     parts: list[str | Image] = []
     images = iter([*page.images, None])
@@ -42,11 +65,15 @@ def to_document(page: Page, id: str, **facts: str) -> Document:
     while image:
         parts.append(Image(image.url, image.alt, image.width, image.height))
         image = next(images)
-    return Document(id, tuple(parts), {"title": page.title, **facts} if page.title else dict(facts))
+    return Document(id, tuple(parts), facts)
 
 
-def _bytes(path: Path) -> bytes:
-    """The page, unzipped as far as it may be large: a small file can hold a large one."""
+def content(path: Path) -> bytes:
+    """The page of a file, unzipped as far as it may be large: a small file can hold a large one.
+
+    Raises:
+        VesaliusError: code `unreadable`; `large`.
+    """
     try:
         with path.open("rb") as file:
             zipped = file.read(2) == b"\x1f\x8b"

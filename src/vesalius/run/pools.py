@@ -1,0 +1,103 @@
+"""Where units are worked on: worker processes of this machine here, tasks of a Ray cluster in `cluster.py`.
+
+A pool takes a function with arguments and gives a future: of (JSON, seconds), or of an error. It knows nothing of what
+is done already, nor what a failure means; see `work.py`.
+"""
+
+import ctypes
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Protocol
+
+from vesalius.errors import VesaliusError
+from vesalius.run.files import cores
+
+THREADS = ("OMP_NUMTHREADS", "OPENBLAS_NUMTHREADS", "MKL_NUMTHREADS")
+
+
+class Pool(Protocol):
+    """Workers.
+
+    Attributes:
+        size: how many units are worked on at once.
+    """
+
+    size: int
+
+    def submit(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Future:
+        """Begins; the future gives (result as JSON, seconds), or raises.
+
+        VesaliusError is what the function raised or could not help; TimeoutError, it took too long; anything else, the
+        worker is gone.
+        """
+
+    def close(self) -> None:
+        """Stops what runs; nothing of it is alive when this returns."""
+
+
+class Processes:
+    """Worker processes on this machine."""
+
+    def __init__(self, size: int | None, timeout: float | None, preload: str):
+        from pebble import ProcessPool
+
+        self.size = size or cores()
+        self._timeout = timeout
+        self._pool = ProcessPool(max_workers=self.size, initializer=_start_worker, context=_fork_server(preload))
+
+    def submit(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Future:
+        """See `Pool`."""
+        return self._pool.schedule(timed, args=(function, arguments), timeout=self._timeout)
+
+    def close(self) -> None:
+        """See `Pool`."""
+        self._pool.stop()
+        self._pool.join()
+
+
+def timed(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, float]:
+    """In the worker. Whatever goes wrong becomes an error that pickles: a defect costs this unit, not the run."""
+    start = time.perf_counter()
+    try:
+        result = json.dumps(function(*arguments))
+    except VesaliusError:
+        raise
+    except BaseException as error:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        words = f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
+        raise VesaliusError(words, remedy="please report this", code="crashed") from None
+    return result, time.perf_counter() - start
+
+
+def _fork_server(preload: str) -> Any:
+    """A context whose workers begin clean: fork would copy locks that threads of numpy and polars hold.
+
+    There is a worker a core already, so libraries in them get one thread each unless the user says otherwise.
+    """
+    from multiprocessing import forkserver
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([preload])
+    given = {name: os.environ.get(name) for name in THREADS}
+    try:
+        os.environ.update({name: value or "1" for name, value in given.items()})
+        forkserver.ensure_running()
+    finally:
+        for name in (name for name, value in given.items() if value is None):
+            del os.environ[name]
+    return context
+
+
+def _start_worker() -> None:
+    """Ctrl-C is the driver's business, and no worker outlives it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: of the fork server, which ends with the driver

@@ -1,0 +1,135 @@
+"""A map over what is left of a run.
+
+Knows which units may begin, what is tried again, and what is recorded; leaves processes and clusters to `pools.py`.
+"""
+
+import contextlib
+import json
+import signal
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
+from typing import Any
+
+from vesalius.errors import VesaliusError
+from vesalius.run.cluster import RayTasks
+from vesalius.run.console import progress
+from vesalius.run.pools import Pool, Processes
+from vesalius.run.state import Interrupted, Run, Unit
+
+
+def work(
+    run: Run,
+    units: Iterable[Unit],
+    function: Callable[..., Any],
+    *,
+    crashed: Callable[[Unit, VesaliusError], Any],
+    label: str,
+    workers: int | None = None,
+    timeout: float | None = None,
+    count: Callable[[Any], bool] = lambda payload: False,
+    ray: str | None = None,
+    tries: int = 1,
+) -> int:
+    """Does what is left of `units` in worker processes and records it; returns how many were done now.
+
+    Args:
+        run: where results go.
+        units: the whole job; what is done already is skipped.
+        function: called in a worker with a unit's arguments; importable, its result takes JSON.
+        crashed: makes the payload of a unit whose worker died, hung or met an error that is not the input's.
+        label: what the progress bar says ("scoring").
+        workers: processes; one a core by default.
+        timeout: seconds a unit may take before its worker is killed.
+        count: whether a payload counts as a failure in the progress line.
+        ray: address of a Ray cluster that works instead of processes here ("auto", "host:port", "local").
+        tries: of a unit whose worker died, before that is recorded; on Ray one more, since machines come and go.
+
+    Raises:
+        Interrupted: on Ctrl-C or SIGTERM, after the workers are gone.
+        VesaliusError: no such cluster.
+    """
+    queue = deque(run.left(units))
+    total, failures = len(queue), 0
+    if not queue:
+        return 0
+    pool: Pool
+    if ray is None:
+        pool = Processes(min(workers, total) if workers else None, timeout, function.__module__)
+    else:
+        pool, tries = RayTasks(ray, workers, timeout), tries + 1
+    pending: dict[Any, Unit] = {}
+    tried: Counter[str] = Counter()
+    with sigterm_as_interrupt(), progress(label, total) as advance:
+        try:
+            while queue or pending:
+                while len(pending) < 2 * pool.size and (unit := _next(queue, pending.values())):
+                    pending[pool.submit(function, unit.arguments)] = unit
+                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                    unit = pending.pop(future)
+                    tried[unit.key] += 1
+                    if _died(future) and tried[unit.key] < tries:
+                        queue.appendleft(unit)
+                        continue
+                    payload, seconds, state = _result(future, unit, crashed, timeout)
+                    run.record(unit, payload, seconds, state)
+                    failures += state != "done" or count(payload)
+                    advance(failures)
+        except KeyboardInterrupt:
+            done = total - len(queue) - len(pending)
+            problem = f"stopped; {done} of {total} done and kept"
+            raise Interrupted(problem, file=run.path, remedy="the same command goes on from here") from None
+        finally:
+            pool.close()
+    return total
+
+
+def _next(queue: deque[Unit], pending: Iterable[Unit]) -> Unit | None:
+    """Takes the first unit that waits for none that is queued or at work."""
+    if queue and not queue[0].after:
+        return queue.popleft()
+    unfinished = {unit.key for unit in (*queue, *pending)}
+    for unit in queue:
+        if unfinished.isdisjoint(unit.after):
+            queue.remove(unit)
+            return unit
+    return None
+
+
+def _died(future: Any) -> bool:
+    """Whether the worker is gone, for which the unit need not be to blame."""
+    error = future.exception()
+    return error is not None and not isinstance(error, (TimeoutError, VesaliusError))
+
+
+def _result(future: Any, unit: Unit, crashed: Callable[[Unit, VesaliusError], Any], timeout: float | None):
+    try:
+        text, seconds = future.result()
+        return json.loads(text), seconds, "done"
+    except TimeoutError:
+        error = VesaliusError(f"took longer than {timeout:g} s and was stopped", code="timeout")
+        return crashed(unit, error), float(timeout or 0), "crashed"
+    except VesaliusError as error:
+        return crashed(unit, error), 0.0, "crashed"
+    except Exception as error:  # killed, or gone without a word
+        words = f"the worker died (exit code {getattr(error, 'exitcode', '?')})"
+        remedy = "was there enough memory? the same command tries it again"
+        return crashed(unit, VesaliusError(words, remedy=remedy, code="crashed")), 0.0, "crashed"
+
+
+@contextlib.contextmanager
+def sigterm_as_interrupt() -> Iterator[None]:
+    """Slurm ends jobs with SIGTERM: stop as cleanly as on Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
