@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from vesalius.cli.options import Ray
+
 corpus = typer.Typer(help="Build: web pages and papers to interleaved documents.", no_args_is_help=True)
 
 
@@ -45,3 +47,57 @@ def extract(
     if failed:
         console.print(f"[red]{failed} failed[/red], each a line with its error", highlight=False)
         raise typer.Exit(1)
+
+
+@corpus.command(short_help="Archives, pages and papers to a corpus of interleaved documents.")
+def build(
+    recipe: Annotated[Path, typer.Argument(help="YAML: sources, output, what is kept.", show_default=False)],
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE instead of the recipe's.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes; one a core by default.", min=1, show_default=False)
+    ] = None,
+    ray: Ray = None,
+) -> None:
+    """Reads all sources; keeps what is worth it; takes out identifiers of patients; finds duplicates; writes Parquet.
+
+    Killed at any moment, the same command goes on. `OUT/manifest.json` names the shards, `OUT/dropped.parquet` has
+    every document that was left out, and why.
+
+        vesalius corpus build recipes/corpus/pages.yaml --set output=corpus
+    """
+    from vesalius.corpus.build import build as build_corpus
+    from vesalius.corpus.build.recipe import load_recipe
+
+    summary = build_corpus(load_recipe(recipe, tuple(changes or ())), workers=workers, ray=ray)
+    _say(summary)
+    if summary.problems:
+        raise typer.Exit(1)
+
+
+def _say(summary) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("stage")
+    for name in ("documents", "words", "images", "dropped"):
+        table.add_column(name, justify="right")
+    table.add_column("most often for")
+    for name, stage in summary.tally.stages.items():
+        often = stage.reasons.most_common(1)
+        words = f"{often[0][0]} ({often[0][1]:,})" if often else ""
+        dropped = f"{stage.reasons.total():,}" if stage.reasons else ""
+        counts = [f"{n:,}" for n in (stage.documents, stage.words, stage.images)] if stage.documents else ["", "", ""]
+        table.add_row(name, *counts, dropped, escape(words))
+    console.print(table)
+    for source, problem in summary.problems.items():
+        console.print(f"[red]{escape(source)}: {escape(problem)}")
+    totals = summary.totals
+    console.print(
+        f"{totals['documents']:,} documents, {totals['words']:,} words, {totals['images']:,} images → "
+        f"{escape(str(summary.folder))} ({summary.seconds:.0f} s)"
+    )

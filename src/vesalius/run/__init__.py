@@ -6,7 +6,7 @@ Workers are processes that may die or hang and cost one unit each: on this machi
 from vesalius.run.console import console, progress
 from vesalius.run.files import cores, file_hash, file_stamp, fingerprint, provenance, replacing
 from vesalius.run.state import Interrupted, Run, Unit
-from vesalius.run.work import sigterm_as_interrupt, work
+from vesalius.run.work import opened, sigterm_as_interrupt, work
 
 __all__ = [
     "Interrupted",
@@ -17,6 +17,7 @@ __all__ = [
     "file_hash",
     "file_stamp",
     "fingerprint",
+    "opened",
     "progress",
     "provenance",
     "replacing",

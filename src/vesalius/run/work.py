@@ -14,6 +14,7 @@ from typing import Any
 from vesalius.errors import VesaliusError
 from vesalius.run.cluster import RayTasks
 from vesalius.run.console import progress
+from vesalius.run.files import cores
 from vesalius.run.pools import Pool, Processes
 from vesalius.run.state import Interrupted, Run, Unit
 
@@ -30,6 +31,7 @@ def work(
     count: Callable[[Any], bool] = lambda payload: False,
     ray: str | None = None,
     tries: int = 1,
+    pool: Pool | None = None,
 ) -> int:
     """Does what is left of `units` in worker processes and records it; returns how many were done now.
 
@@ -44,6 +46,8 @@ def work(
         count: whether a payload counts as a failure in the progress line.
         ray: address of a Ray cluster that works instead of processes here ("auto", "host:port", "local").
         tries: of a unit whose worker died, before that is recorded; on Ray one more, since machines come and go.
+        pool: workers that there are already (see `opened`), for a job of several maps; then `workers`, `timeout` and
+            `ray` are theirs.
 
     Raises:
         Interrupted: on Ctrl-C or SIGTERM, after the workers are gone.
@@ -53,14 +57,12 @@ def work(
     total, failures = len(queue), 0
     if not queue:
         return 0
-    pool: Pool
-    if ray is None:
-        pool = Processes(min(workers, total) if workers else None, timeout, function.__module__)
-    else:
-        pool, tries = RayTasks(ray, workers, timeout), tries + 1
+    tries += ray is not None
     pending: dict[Any, Unit] = {}
     tried: Counter[str] = Counter()
-    with sigterm_as_interrupt(), progress(label, total) as advance:
+    size = workers if ray else min(workers or cores(), total)
+    own = contextlib.nullcontext(pool) if pool else opened(function.__module__, size, timeout, ray)
+    with sigterm_as_interrupt(), own as pool, progress(label, total) as advance:
         try:
             while queue or pending:
                 while len(pending) < 2 * pool.size and (unit := _next(queue, pending.values())):
@@ -79,9 +81,24 @@ def work(
             done = total - len(queue) - len(pending)
             problem = f"stopped; {done} of {total} done and kept"
             raise Interrupted(problem, file=run.path, remedy="the same command goes on from here") from None
-        finally:
-            pool.close()
     return total
+
+
+@contextlib.contextmanager
+def opened(
+    preload: str, workers: int | None = None, timeout: float | None = None, ray: str | None = None
+) -> Iterator[Pool]:
+    """Workers for several maps; see `work`.
+
+    Args:
+        preload: a module that workers need, imported once for all.
+        workers, timeout, ray: see `work`.
+    """
+    pool: Pool = Processes(workers, timeout, preload) if ray is None else RayTasks(ray, workers, timeout)
+    try:
+        yield pool
+    finally:
+        pool.close()
 
 
 def _next(queue: deque[Unit], pending: Iterable[Unit]) -> Unit | None:

@@ -28,7 +28,7 @@ from vesalius.media.grid import same_axes
 from vesalius.media.volume import read_volume
 from vesalius.nets.sam3d.crop import RAS, Preprocessing, Scan, Window, normalise, place
 from vesalius.run import file_stamp, fingerprint, progress, replacing
-from vesalius.train.recipe import Strict
+from vesalius.settings import Strict
 
 
 class Source(Strict):

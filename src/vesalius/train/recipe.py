@@ -4,18 +4,16 @@ Knows the keys that all trainings share and how a wrong one is said; each task a
 relative to the recipe's folder. Leaves doing it to `trainer.py`.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from vesalius.errors import VesaliusError
 from vesalius.run import cores, fingerprint
+from vesalius.settings import Strict, read_yaml, settle, wrong
 
 # Task -> the module with its `Settings` (a `Recipe` with keys of its own) and `prepare(recipe) -> Job`.
 TASKS = {
@@ -24,12 +22,6 @@ TASKS = {
     "sam3d/expert": "vesalius.train.sam3d.expert",
     "sam3d/gate": "vesalius.train.sam3d.gate",
 }
-
-
-class Strict(BaseModel):
-    """A part of a recipe: unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Schedule(Strict):
@@ -94,20 +86,7 @@ def load_recipe(path: str | Path, changes: Sequence[str] = ()) -> Recipe:
         VesaliusError: no such file, no YAML, an unknown task, or a key that is missing, unknown or wrong.
     """
     path = Path(path)
-    try:
-        given = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise VesaliusError("there is no such recipe", file=path, remedy="check the path; recipes/ has some") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        at = f"line {where.line + 1}: " if where else ""
-        problem = f"{at}{getattr(error, 'problem', None) or error}"
-        raise _wrong(path, f"is no YAML ({problem})", "correct the line") from None
-    if not isinstance(given, dict):
-        raise _wrong(path, "is no recipe", "write keys and values: task: sam3d/pretrain")
-    for change in changes:
-        _change(path, given, change)
-    return build_recipe(given, path)
+    return build_recipe(read_yaml(path, changes), path)
 
 
 def build_recipe(given: Mapping[str, Any], file: Path | None = None) -> Recipe:
@@ -116,68 +95,5 @@ def build_recipe(given: Mapping[str, Any], file: Path | None = None) -> Recipe:
     if task not in TASKS:
         near = get_close_matches(str(task), TASKS, 1)
         remedy = f"did you mean {near[0]}?" if near else f"tasks are: {', '.join(TASKS)}"
-        raise _wrong(file, f"key task: {task!r} is no task" if task else "lacks the key task", remedy)
-    settings = import_module(TASKS[task]).Settings
-    base = file.parent if file else Path()
-    try:
-        recipe = settings(**{str(k): v for k, v in given.items()}, file=file)
-    except ValidationError as error:
-        raise _said(file, error, settings) from None
-    return _resolved(recipe, base)
-
-
-def _change(path: Path, given: dict[str, Any], change: str) -> None:
-    key, equals, value = change.partition("=")
-    if not equals or not key:
-        raise _wrong(path, f"«{change}» changes nothing", "write --set key=value")
-    place, names = given, key.split(".")
-    for name in names[:-1]:
-        place = place.setdefault(name, {})
-        if not isinstance(place, dict):
-            raise _wrong(path, f"--set {key}: {name} has no keys of its own", "name a key that has")
-    place[names[-1]] = yaml.safe_load(value)
-
-
-def _resolved(part: Any, base: Path) -> Any:
-    """The same with every relative path put under the recipe's folder."""
-    if isinstance(part, BaseModel):
-        values = {name: _resolved(getattr(part, name), base) for name in type(part).model_fields if name != "file"}
-        return part.model_copy(update=values)
-    if isinstance(part, tuple):
-        return tuple(_resolved(value, base) for value in part)
-    return Path(os.path.abspath(base / part)) if isinstance(part, Path) else part
-
-
-def _said(file: Path | None, error: ValidationError, settings: type[BaseModel]) -> VesaliusError:
-    # a misspelt key is also a missing one: the first says more
-    first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    where = [str(word) for word in first["loc"]]
-    name = ".".join(where)
-    if first["type"] == "extra_forbidden":
-        keys = [k for k in _fields(settings, where[:-1]) if k != "file"]
-        near = get_close_matches(where[-1], keys, 1)
-        return _wrong(
-            file, f"has no key {name}", f"did you mean {near[0]}?" if near else f"keys are: {', '.join(keys)}"
-        )
-    if first["type"] == "missing":
-        return _wrong(file, f"lacks the key {name}", "add it")
-    words = first["msg"].removeprefix("Value error, ")
-    return _wrong(file, f"key {name}: {words[0].lower() + words[1:]}", "correct it")
-
-
-def _fields(settings: type[BaseModel], where: Sequence[str]) -> list[str]:
-    """Keys of a part of a recipe."""
-    from typing import get_args
-
-    kind: type[BaseModel] = settings
-    for word in where:
-        if word.isdigit():
-            continue
-        annotation = kind.model_fields[word].annotation
-        inner = [annotation, *get_args(annotation)]
-        kind = next((k for k in inner if isinstance(k, type) and issubclass(k, BaseModel)), kind)
-    return list(kind.model_fields)
-
-
-def _wrong(file: Path | None, problem: str, remedy: str) -> VesaliusError:
-    return VesaliusError(problem, file=file, remedy=remedy, code="recipe")
+        raise wrong(file, f"key task: {task!r} is no task" if task else "lacks the key task", remedy)
+    return settle(import_module(TASKS[task]).Settings, given, file)

@@ -16,10 +16,10 @@ from vesalius.nets.sam3d import Sam3DModel, adapter
 from vesalius.nets.sam3d.crop import Preprocessing
 from vesalius.nets.sam3d.decoder import MaskDecoder
 from vesalius.nets.sam3d.experts import Expert, Mixture, fingerprint_of, save_expert
+from vesalius.settings import Strict
 from vesalius.train.data import collate, data_facts
 from vesalius.train.job import Job
 from vesalius.train.picture import picture
-from vesalius.train.recipe import Strict
 from vesalius.train.sam3d.interaction import InteractiveTraining
 from vesalius.train.sam3d.judge import judge
 from vesalius.train.sam3d.pretrain import load_weights

@@ -20,10 +20,10 @@ from vesalius.errors import VesaliusError
 from vesalius.nets.sam3d import Prompts
 from vesalius.nets.sam3d.crop import Preprocessing
 from vesalius.nets.sam3d.experts import GENERAL, Gate, Mixture, load_expert, save_gate
+from vesalius.settings import Strict
 from vesalius.train.data import Cases, Crops, collate, data_facts, find
 from vesalius.train.job import Job
 from vesalius.train.picture import picture
-from vesalius.train.recipe import Strict
 from vesalius.train.sam3d.expert import read_foundation
 from vesalius.train.sam3d.interaction import Clicker
 from vesalius.train.sam3d.judge import judge, keep_golden

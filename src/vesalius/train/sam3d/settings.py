@@ -6,8 +6,9 @@ from typing import Literal
 from pydantic import Field
 
 from vesalius.nets.sam3d.crop import Preprocessing
+from vesalius.settings import Strict
 from vesalius.train.data import Cases, Crops, LabelledCase, Source, find
-from vesalius.train.recipe import Recipe, Strict
+from vesalius.train.recipe import Recipe
 
 
 class Cropping(Strict):

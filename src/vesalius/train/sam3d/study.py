@@ -27,7 +27,8 @@ from vesalius.bench.score import read_table, write_table
 from vesalius.errors import VesaliusError
 from vesalius.phantom.hospitals import LABELS, Plan, make_case, plan_cases, write_tables
 from vesalius.run import Run, Unit, fingerprint, replacing, work
-from vesalius.train.recipe import TASKS, Strict, build_recipe
+from vesalius.settings import Strict
+from vesalius.train.recipe import TASKS, build_recipe
 from vesalius.train.sam3d.plateau import write_plateau
 from vesalius.train.sam3d.settings import Cropping, Interaction, Sizes
 from vesalius.train.trainer import STATE, train

@@ -1,0 +1,74 @@
+"""What a corpus is made of and what is kept: the YAML of `vesalius corpus build`."""
+
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from vesalius.run import fingerprint
+from vesalius.settings import Strict, read_yaml, settle
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+
+
+class Recipe(Strict):
+    """See the module. Stages stand in the order in which a document meets them.
+
+    Attributes:
+        file: where it was read; None for one made in Python.
+    """
+
+    file: Path | None = None
+    sources: tuple[str, ...] = Field(
+        min_length=1, description="Archives, pages, papers, videos, folders of them: paths, patterns, addresses."
+    )
+    output: Path
+    opt_out: bool = Field(True, description="Leave out what its owner keeps from machines: noai, tdm-reservation.")
+    licences: tuple[str, ...] = Field((), description="Keep documents under one of these (CC-BY, CC0); empty: all.")
+    languages: tuple[str, ...] = Field(("en",), description="ISO 639-1; empty: all.")
+    language_least: float = Field(0.65, ge=0, le=1, description="Confidence from which a language is believed.")
+    heuristics: tuple[Literal["gopher", "gopher-repetition", "c4", "fineweb"], ...] = (
+        "gopher",
+        "gopher-repetition",
+        "c4",
+        "fineweb",
+    )
+    feedback: bool = Field(True, description="The rules from human feedback, for paragraphs and documents; English.")
+    least_images: int = Field(0, ge=0, description="Documents with fewer are dropped; OmniCorpus-CC has 1.")
+    privacy: bool = Field(True, description="Take out identifiers of patients before anything is written.")
+    similarity: float = Field(0.8, gt=0, le=1, description="Jaccard, of word 5-grams, from which two are duplicates.")
+    repeated: bool = Field(True, description="Take away paragraphs that a site repeats.")
+    keep_dropped: bool = Field(False, description="Write the text of what is dropped, too, to look at it.")
+    seconds: float = Field(60, gt=0, description="That one record may take before its worker is stopped.")
+    memory: int = Field(4 * 2**30, description="Bytes that a worker, or the search for duplicates, may take: 4GiB.")
+    most_failures: float = Field(0.5, gt=0, le=1, description="Share of records that cannot be read that ends the run.")
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _bytes(cls, value: object) -> object:
+        found = _SIZE.fullmatch(str(value).strip())
+        return int(float(found[1]) * _UNITS[found[2].upper()]) if found else value
+
+    @property
+    def stamp(self) -> str:
+        """What decides the texts of a source, besides it."""
+        return fingerprint(self.model_dump(mode="json", exclude={"file", "sources", "output", *LATER}))
+
+
+# What a source's texts do not depend on.
+LATER = frozenset({"similarity", "repeated", "seconds", "memory", "most_failures"})
+
+
+def load_recipe(path: str | Path, changes: tuple[str, ...] = ()) -> Recipe:
+    """Reads a recipe.
+
+    Args:
+        path: YAML.
+        changes: `key=value`.
+
+    Raises:
+        VesaliusError: code `recipe`: no such file, no YAML, or a key that is missing, unknown or wrong.
+    """
+    return settle(Recipe, read_yaml(path, changes, example="sources: [crawl/*.warc.gz]"), Path(path))

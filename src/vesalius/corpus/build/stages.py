@@ -1,0 +1,184 @@
+"""What a document meets on its way, each stage a function: it gives the document, changed or not, or why it goes.
+
+Knows the recipe and the order; leaves what each stage is about to `filters/`, `read/` and `privacy`.
+"""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from vesalius.corpus.build.recipe import Recipe
+from vesalius.corpus.build.tally import Tally
+from vesalius.corpus.document import Document, Heading
+from vesalius.corpus.filters import feedback
+from vesalius.corpus.filters.heuristics import (
+    C4BadWords,
+    C4Quality,
+    FineWebQuality,
+    GopherQuality,
+    GopherRepetition,
+)
+from vesalius.corpus.filters.language import Language, detect, sample
+from vesalius.corpus.read import html
+from vesalius.corpus.read.record import Bad, Raw
+from vesalius.errors import VesaliusError
+
+Verdict = Document | str
+_HEURISTICS: dict[str, Callable[[], list[Any]]] = {
+    "gopher": lambda: [GopherQuality()],
+    "gopher-repetition": lambda: [GopherRepetition()],
+    "c4": lambda: [C4Quality(), C4BadWords()],
+    "fineweb": lambda: [FineWebQuality()],
+}
+_NO_AI = re.compile(r"\b(?:noai|noimageai|none)\b", re.IGNORECASE)
+_CC = re.compile(r"creativecommons\.org/(licenses|publicdomain)/([a-z-]+)(?:/([\d.]+))?", re.IGNORECASE)
+
+
+class Stages:
+    """All stages of a recipe that need one document alone."""
+
+    def __init__(self, recipe: Recipe):
+        self.recipe = recipe
+        self.tally = Tally()
+        self._steps: list[tuple[str, Callable[[Document], Verdict]]] = []
+        if recipe.opt_out:
+            self._steps.append(("opt-out", self._opt_out))
+        if recipe.licences:
+            self._steps.append(("licence", self._licence))
+        self._language = Language(recipe.languages, recipe.language_least)
+        self._steps.append(("language", self._spoken))
+        self._filters = [each for name in recipe.heuristics for each in _HEURISTICS[name]()]
+        if self._filters:
+            self._steps.append(("heuristics", self._heuristics))
+        if recipe.feedback:
+            self._steps.append(("feedback", self._feedback))
+        if recipe.least_images:
+            self._steps.append(("images", self._pictured))
+        if recipe.privacy:
+            from vesalius.privacy import Scrubber
+
+            self._scrubber = Scrubber()
+            self._steps.append(("privacy", self._private))
+
+    def __call__(self, record: Raw | Document | Bad) -> tuple[Document | None, dict[str, Any] | None]:
+        """(document, None) where it is kept, else (None, the row that says why not)."""
+        document: Document | None = None
+        if isinstance(record, Bad):
+            return None, self._gone(record.id, "", record.stage, f"{record.code}: {record.error}", None, record.code)
+        if isinstance(record, Document):
+            document = record
+        else:
+            begin = time.perf_counter()
+            try:
+                document = html.document(record)
+            except VesaliusError as error:
+                return None, self._gone(record.id, record.url, "extract", error.problem, None, error.code)
+            finally:
+                self.tally["extract"].seconds += time.perf_counter() - begin
+        self.tally.kept("extract", document)
+        for name, step in self._steps:
+            begin = time.perf_counter()
+            verdict = step(document)
+            self.tally[name].seconds += time.perf_counter() - begin
+            if isinstance(verdict, str):
+                return None, self._gone(document.id, str(document.facts.get("url", "")), name, verdict, document)
+            document = verdict
+            self.tally.kept(name, document)
+        return document, None
+
+    def lost(self, id: str, stage: str, reason: str, code: str) -> dict[str, Any]:
+        """The row of a record that no stage could judge."""
+        return self._gone(id, "", stage, reason, None, code)
+
+    def _gone(
+        self, id: str, url: str, stage: str, reason: str, document: Document | None, code: str = ""
+    ) -> dict[str, Any]:
+        self.tally[stage].reasons[code or reason] += 1
+        text = None
+        if self.recipe.keep_dropped and document is not None:
+            text = document.text
+            if self.recipe.privacy and stage != "privacy":
+                text = "\n".join(scrubbed.text for scrubbed in self._scrubber.scrub_together(document.texts))
+        words = len(document.text.split()) if document is not None else None
+        return {"id": id, "url": url or None, "stage": stage, "reason": reason, "words": words, "text": text}
+
+    def _opt_out(self, document: Document) -> Verdict:
+        facts = document.facts
+        if found := _NO_AI.search(str(facts.get("robots", ""))):
+            return f"robots: {found[0].lower()}"
+        return "tdm-reservation" if str(facts.get("tdm_reservation", "")) == "1" else document
+
+    def _licence(self, document: Document) -> Verdict:
+        licence = licence_name(str(document.facts.get("licence", "")))
+        if not licence:
+            return "no licence is known"
+        wanted = [name.upper() for name in self.recipe.licences]
+        # CC-BY is also CC-BY-4.0, but not CC-BY-NC.
+        fits = any(licence == name or re.fullmatch(rf"{re.escape(name)}-[\d.]+", licence) for name in wanted)
+        return document.with_facts(licence=licence) if fits else f"licence {licence}"
+
+    def _spoken(self, document: Document) -> Verdict:
+        if self.recipe.languages and (reason := self._language.judge(document)):
+            return reason.removeprefix("language: ")
+        return document.with_facts(language=detect(sample(document))[0] or "")
+
+    def _heuristics(self, document: Document) -> Verdict:
+        return next((reason for each in self._filters if (reason := each.judge(document))), document)
+
+    def _feedback(self, document: Document) -> Verdict:
+        found = feedback.clean(document)
+        reason = next((why for each in feedback.DOCUMENT_RULES if (why := each.judge(found.document))), None)
+        if reason:
+            return reason
+        self.tally["feedback"].edits.update(found.counts)
+        return found.document
+
+    def _pictured(self, document: Document) -> Verdict:
+        least = self.recipe.least_images
+        return document if len(document.images) >= least else f"fewer than {least} images"
+
+    def _private(self, document: Document) -> Verdict:
+        return scrub(document, self._scrubber, self.tally)
+
+
+def scrub(document: Document, scrubber: Any, tally: Tally) -> Document:
+    """The document without identifiers of patients, in texts, titles and alternative texts."""
+    titles = [str(document.facts.get("title") or "")]
+    alts = [image.alt for image in document.images]
+    texts: Sequence[str] = document.texts
+    found = scrubber.scrub_together([*texts, *titles, *alts])
+    counts: dict[str, int] = {}
+    for scrubbed in found:
+        for finding in scrubbed.findings:
+            counts[finding.kind] = counts.get(finding.kind, 0) + 1
+    if not counts:
+        return document
+    tally["privacy"].edits.update(counts)
+    clean = iter(scrubbed.text for scrubbed in found)
+    new = [next(clean) for _ in texts]
+    facts = {**document.facts, "removed": counts}
+    title = next(clean)
+    if title:
+        facts["title"] = title
+    left, rest = iter(new), clean
+    parts = tuple(
+        (Heading(next(left), part.level) if isinstance(part, Heading) else next(left))
+        if isinstance(part, str)
+        else replace(part, alt=next(rest))
+        for part in document.parts
+    )
+    return replace(document, parts=parts, facts=facts)
+
+
+def licence_name(text: str) -> str:
+    """A licence as it is commonly written: CC-BY-4.0, CC0-1.0; other words in capitals as they are."""
+    found = _CC.search(text)
+    if not found:
+        return text.strip().upper().replace(" ", "-")
+    if found[1].lower() == "publicdomain":
+        name = "CC0" if found[2].lower() == "zero" else "PUBLIC-DOMAIN"
+    else:
+        name = f"CC-{found[2].upper()}"
+    return f"{name}-{found[3]}" if found[3] else name

@@ -1,0 +1,268 @@
+"""`vesalius corpus build`: what goes in comes out once, whatever dies on the way."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+from typer.testing import CliRunner
+
+from vesalius.cli import app
+from vesalius.corpus.build import build
+from vesalius.corpus.build.recipe import Recipe, load_recipe
+from vesalius.corpus.build.stages import licence_name
+from vesalius.corpus.build.tables import read_documents, write_documents
+from vesalius.corpus.document import Document, Heading, Image
+from vesalius.errors import VesaliusError
+
+JATS = Path("../shared/data/corpus/jats/with_images")
+WORDS = """the patient
+liver kidney scan of and with have was to contrast arterial lesion biopsy that dose node vein duct
+segment follow weeks clinic surgeon report image signal diffusion tumour margin stage nerve muscle"""
+
+
+def sentence(rng: random.Random) -> str:
+    return " ".join(rng.choices(WORDS.split(), k=rng.randint(9, 16))).capitalize() + "."
+
+
+def text(seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [" ".join(sentence(rng) for _ in range(4)) for _ in range(4)]
+
+
+def html(paragraphs: list[str], title: str = "A page") -> bytes:
+    body = "".join(f"<p>{paragraph}</p>" for paragraph in paragraphs)
+    head = f"<head><meta charset=utf-8><title>{title}</title></head>"
+    return f"<html>{head}<body><article><h1>{title}</h1>{body}</article></body></html>".encode()
+
+
+def warc(pages: list[tuple[str, bytes]]) -> bytes:
+    records = []
+    for url, page in pages:
+        block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + page
+        head = f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: {url}\r\nWARC-Date: 2024-05-06T07:08:09Z\r\n"
+        head += "Content-Type: application/http; msgtype=response\r\n"
+        records.append(f"{head}Content-Length: {len(block)}\r\n\r\n".encode() + block + b"\r\n\r\n")
+    return b"".join(records)
+
+
+@pytest.fixture
+def archives(tmp_path: Path) -> Path:
+    """Three archives of 30 pages, each of its own words."""
+    for number in range(3):
+        pages = [
+            (f"http://site{i % 4}.org/{number}/{i}", html(text(1000 * number + i), f"T{number}{i}")) for i in range(30)
+        ]
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / f"crawl-{number}.warc").write_bytes(warc(pages))
+    return tmp_path
+
+
+def recipe(folder: Path, **given) -> Recipe:
+    few = {"heuristics": (), "feedback": False, "privacy": False, "languages": ()}
+    return Recipe(**{"sources": (str(folder / "in"),), "output": folder / "out", **few, **given})
+
+
+def rows(out: Path) -> list[Document]:
+    manifest = json.loads((out / "manifest.json").read_text("utf-8"))
+    return [document for shard in manifest["shards"] for document in read_documents(out / shard["file"])]
+
+
+def test_every_page_comes_out_once_and_the_manifest_tells_bytes_and_counts(archives: Path):
+    summary = build(recipe(archives), workers=2)
+    documents = rows(archives / "out")
+    assert len({document.facts["url"] for document in documents}) == len(documents) == 90
+    assert summary.totals["documents"] == 90 and summary.tally["extract"].documents == 90
+    manifest = json.loads((archives / "out" / "manifest.json").read_text("utf-8"))
+    for shard in manifest["shards"]:
+        assert (archives / "out" / shard["file"]).stat().st_size == shard["bytes"]
+        assert pq.read_metadata(archives / "out" / shard["file"]).num_rows == shard["documents"]
+    assert sum(shard["words"] for shard in manifest["shards"]) == sum(len(d.text.split()) for d in documents)
+
+
+def test_the_shards_load_with_datasets_and_have_the_public_columns(archives: Path):
+    build(recipe(archives), workers=1)
+    files = sorted(map(str, (archives / "out" / "shards").glob("*.parquet")))
+    loaded = load_dataset("parquet", data_files=files, split="train", cache_dir=str(archives / "cache"))
+    assert set(loaded.column_names) == {"id", "texts", "images", "metadata", "general_metadata"}
+    assert all(len(row["texts"]) == len(row["images"]) == len(row["metadata"]) for row in loaded)
+
+
+def test_documents_come_back_from_parquet_as_they_were(tmp_path: Path):
+    image = Image("http://a/b.png", "a scan", 10, 20, {"sha256": "ab", "strange": [1, 2]})
+    document = Document(
+        "x", (Heading("Methods", 2), "Text.", image), {"title": "T", "url": "http://a", "odd": {"n": 1}}
+    )
+    write_documents([document], tmp_path / "a.parquet")
+    (back,) = read_documents(tmp_path / "a.parquet")
+    assert back.parts == document.parts and back.parts[0].level == 2
+    assert back.facts == {**document.facts, "words": 2}
+
+
+def test_near_duplicates_and_what_a_site_repeats_are_gone_and_told(tmp_path: Path):
+    twice = text(1)
+    pages = [
+        (f"http://a.org/{i}", html([*text(10 + i), "Subscribe to our letter for news of the clinic."]))
+        for i in range(12)
+    ]
+    pages += [("http://a.org/one", html(twice)), ("http://b.org/two", html([*twice[:-1], twice[-1] + " And more."]))]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.warc").write_bytes(warc(pages))
+    summary = build(recipe(tmp_path), workers=1)
+    documents = rows(tmp_path / "out")
+    assert len(documents) == 13
+    assert not any("Subscribe" in document.text for document in documents)
+    dropped = pl.read_parquet(tmp_path / "out" / "dropped.parquet")
+    assert dropped["stage"].to_list() == ["duplicates"] and "in/a.warc@" in dropped["reason"][0]
+    assert summary.tally["repeated"].edits["paragraphs"] == 12
+
+
+def test_a_recipe_that_is_run_again_does_nothing_and_a_new_source_is_read_alone(archives: Path):
+    build(recipe(archives), workers=2)
+    before = {file: file.stat().st_mtime_ns for file in (archives / "out").rglob("chunk-*.parquet")}
+    build(recipe(archives), workers=2)
+    (archives / "in" / "new.warc").write_bytes(warc([("http://new.org/1", html(text(77)))]))
+    summary = build(recipe(archives), workers=2)
+    assert summary.totals["documents"] == 91
+    after = {file: file.stat().st_mtime_ns for file in (archives / "out").rglob("chunk-*.parquet")}
+    assert before.items() <= after.items() and len(after) == len(before) + 2
+
+
+def test_another_recipe_does_the_texts_again(archives: Path):
+    build(recipe(archives), workers=2)
+    assert build(recipe(archives, least_images=1), workers=2).totals["documents"] == 0
+
+
+RUN = """
+import sys
+from pathlib import Path
+from vesalius.corpus.build import build, texts
+from vesalius.corpus.build.recipe import Recipe
+if __name__ == "__main__":
+    few = {"heuristics": (), "feedback": False, "privacy": False, "languages": ()}
+    build(Recipe(sources=(sys.argv[1] + "/in",), output=Path(sys.argv[1]) / "out", **few), workers=2)
+"""
+
+
+def test_killed_at_any_moment_it_goes_on_and_gives_the_same(archives: Path, tmp_path: Path):
+    build(recipe(archives, output=archives / "whole"), workers=2)
+    expected = sorted((d.id, d.parts) for d in rows(archives / "whole"))
+    (tmp_path / "run.py").write_text(RUN)
+    for wait in (1.5, 2.5, 4.0):
+        process = subprocess.Popen(
+            [sys.executable, str(tmp_path / "run.py"), str(archives)], start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        time.sleep(wait)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    build(recipe(archives), workers=2)
+    assert sorted((d.id, d.parts) for d in rows(archives / "out")) == expected
+
+
+def test_a_record_that_kills_or_hangs_its_worker_is_lost_alone(archives: Path, monkeypatch, tmp_path: Path):
+    """The extraction is made to die at one page and to hang at another, in the workers."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, time\n"
+        "def _patch():\n"
+        "    from vesalius.corpus.read import html\n"
+        "    whole = html.document\n"
+        "    def document(raw):\n"
+        "        if raw.url.endswith('/1/3'): os._exit(9)\n"
+        "        if raw.url.endswith('/2/5'): time.sleep(3600)\n"
+        "        return whole(raw)\n"
+        "    html.document = document\n"
+        "_patch()\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    asked = [sys.executable, "-c", RUN.replace("**few)", "seconds=3, **few)"), str(archives)]
+    told = subprocess.run(asked, capture_output=True, text=True, timeout=200, env=os.environ)
+    assert told.returncode == 0, told.stderr
+    urls = {document.facts["url"] for document in rows(archives / "out")}
+    assert len(urls) == 88 and not any(url.endswith(("/1/3", "/2/5")) for url in urls)
+    dropped = pl.read_parquet(archives / "out" / "dropped.parquet")
+    assert dropped["reason"].to_list() == ["killed its worker twice"] * 2
+
+
+def test_a_source_that_is_damaged_is_told_and_the_rest_is_built(archives: Path):
+    whole = (archives / "in" / "crawl-1.warc").read_bytes()
+    (archives / "in" / "crawl-1.warc").write_bytes(whole[: len(whole) // 2])
+    (archives / "in" / "none.warc").write_bytes(b"this is no archive" * 100)
+    summary = build(recipe(archives), workers=2)
+    assert 70 < summary.totals["documents"] < 80
+    dropped = pl.read_parquet(archives / "out" / "dropped.parquet")
+    assert dropped.filter(stage="read").height >= 2
+
+
+def test_mostly_failures_end_the_run(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    for i in range(4):
+        (tmp_path / "in" / f"{i}.xml").write_text("no xml")
+    with pytest.raises(VesaliusError, match="4 of 4 records cannot be read"):
+        build(recipe(tmp_path), workers=1)
+
+
+def test_what_is_wrong_with_a_recipe_is_one_line(tmp_path: Path):
+    file = tmp_path / "r.yaml"
+    for words, said in (
+        ("sources: [in]\noutput: out\nlanguage: [en]", "has no key language — did you mean languages"),
+        ("output: out", "lacks the key sources"),
+        ("sources: [nothing/*.warc]\noutput: out", "nothing is there to read"),
+        ("sources: [r.yaml]\noutput: out", "has a suffix that no reader knows"),
+    ):
+        file.write_text(words)
+        with pytest.raises(VesaliusError, match=said):
+            build(load_recipe(file))
+    file.write_text("sources: [in]\noutput: .")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.html").write_bytes(html(text(1)))
+    with pytest.raises(VesaliusError, match="a folder with something else in it"):
+        build(load_recipe(file))
+    assert load_recipe(file, ("memory=2GiB",)).memory == 2 << 30
+
+
+def test_owners_who_say_no_are_left_out(tmp_path: Path):
+    (tmp_path / "in").mkdir()
+    for name in ("yes", "no"):
+        (tmp_path / "in" / f"{name}.html").write_bytes(html(text(len(name))))
+    (tmp_path / "in" / "metadata.csv").write_text("path,robots,licence\nno.html,noai,\nyes.html,,CC BY\n")
+    assert [d.id for d in build_and_read(tmp_path)] == ["in/yes.html"]
+    assert [d.id for d in build_and_read(tmp_path, opt_out=False)] == ["in/no.html", "in/yes.html"]
+    assert [d.id for d in build_and_read(tmp_path, opt_out=False, licences=("CC-BY",))] == ["in/yes.html"]
+
+
+def build_and_read(folder: Path, **given) -> list[Document]:
+    build(recipe(folder, **given), workers=1)
+    return rows(folder / "out")
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("https://creativecommons.org/licenses/by-nc/4.0/", "CC-BY-NC-4.0"),
+        ("http://creativecommons.org/publicdomain/zero/1.0/legalcode", "CC0-1.0"),
+        ("CC BY", "CC-BY"),
+        ("", ""),
+    ],
+)
+def test_licences_have_one_name(said, name):
+    assert licence_name(said) == name
+
+
+@pytest.mark.skipif(not JATS.is_dir(), reason="shared data is absent")
+def test_articles_go_through_every_stage_of_the_default_recipe(tmp_path: Path):
+    file = tmp_path / "r.yaml"
+    file.write_text(f"sources: [{(JATS / 'plosone-0091296').resolve()}]\noutput: out\nprivacy: false\n")
+    told = CliRunner().invoke(app, ["corpus", "build", str(file), "--workers", "1"])
+    assert told.exit_code == 0, told.output
+    (article,) = rows(tmp_path / "out")
+    assert article.facts["language"] == "en" and len(article.images) >= 5 and article.facts["words"] > 3000
+    assert "1 document" in told.output
