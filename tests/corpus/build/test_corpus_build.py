@@ -1,5 +1,6 @@
 """`vesalius corpus build`: what goes in comes out once, whatever dies on the way."""
 
+import io
 import json
 import os
 import random
@@ -9,10 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
+from PIL import Image as PillowImage
 from typer.testing import CliRunner
 
 from vesalius.cli import app
@@ -266,3 +269,43 @@ def test_articles_go_through_every_stage_of_the_default_recipe(tmp_path: Path):
     (article,) = rows(tmp_path / "out")
     assert article.facts["language"] == "en" and len(article.images) >= 5 and article.facts["words"] > 3000
     assert "1 document" in told.output
+
+
+def figure(seed: int, size: tuple[int, int] = (400, 300)) -> bytes:
+    stream = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 255, (6, 8, 3), np.uint8)
+    PillowImage.fromarray(pixels).resize(size, PillowImage.Resampling.BICUBIC).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_figures_are_taken_checked_and_stored_and_what_is_tiny_broken_or_twice_there_goes(tmp_path: Path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, data in {
+        "a": figure(1),
+        "b": figure(2),
+        "same": figure(1),
+        "tiny": figure(3, (20, 20)),
+        "broken": b"no",
+    }.items():
+        (folder / f"{name}.png").write_bytes(data)
+    figures = "".join(
+        f'<fig><graphic xlink:href="{n}.png"/></fig>' for n in ("a", "tiny", "same", "broken", "b", "gone")
+    )
+    body = "".join(f"<p>{paragraph}</p>" for paragraph in text(3))
+    (folder / "x.xml").write_text(
+        '<article xmlns:xlink="http://www.w3.org/1999/xlink"><front><article-meta><title-group><article-title>A title'
+        f"</article-title></title-group></article-meta></front><body><sec>{body}{figures}</sec></body></article>"
+    )
+    images = {"unsafe": False, "burnt_in": False}
+    summary = build(recipe(tmp_path, images=images), workers=1)
+    (document,) = rows(tmp_path / "out")
+    assert [Path(image.url).name for image in document.images] == ["a.png", "b.png"]
+    assert [image.url for image in document.images] == ["in/a.png", "in/b.png"]
+    for image, seed in zip(document.images, (1, 2), strict=True):
+        assert (image.width, image.height, image.facts["format"]) == (400, 300, "png")
+        assert (tmp_path / "out" / image.facts["file"]).read_bytes() == figure(seed)
+    gone = summary.tally["pictures"].edits
+    assert gone["tiny"] == gone["repeated"] == gone["type"] == 1 and gone.total() >= 3
+    assert build(recipe(tmp_path, images=images), workers=1).tally["pictures"].edits == gone
+    assert build(recipe(tmp_path, images=images, least_images=3), workers=1).totals["documents"] == 0

@@ -2,6 +2,7 @@
 
     texts       source by source, in workers: read, extract, filter, take out identifiers of patients
     whole       all at once, on disk: which documents say the same, what a site repeats
+    pictures    fetched with manners, then source by source in workers: checked, scored
     shards      source by source, in workers: the corpus in Parquet
     manifest    what there is: `OUT/manifest.json`, written last; only what it names is the corpus
 
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vesalius import __version__
-from vesalius.corpus.build import finish, texts, whole
+from vesalius.corpus.build import finish, pictures, texts, whole
 from vesalius.corpus.build.recipe import Recipe
 from vesalius.corpus.build.sources import Source, sources_of
 from vesalius.corpus.build.tally import Tally
@@ -70,6 +71,7 @@ def build(recipe: Recipe, *, workers: int | None = None, ray: str | None = None)
         job = _Job(out, recipe, sources, pool)
         job.read_texts(state)
         job.look_at_all(state)
+        job.look_at_images(state)
         shards = job.write_shards(state)
     return job.close(shards, begin)
 
@@ -94,6 +96,7 @@ class _Job:
         self._session = f"{os.getpid()}-{time.time_ns()}"
         self.texts, self.whole = out / _WORK / "texts", out / _WORK / "whole"
         self.problems: dict[str, str] = {}
+        self.fetched: dict[str, int] = {}
 
     def read_texts(self, state: Run) -> None:
         """Every source to clean documents."""
@@ -142,9 +145,28 @@ class _Job:
         self._must(state, [Unit("repeated", self._stamp, (files, str(self.whole), self.recipe.memory))],
                    whole.repeated_of, "repeated paragraphs")  # fmt: skip
 
+    def look_at_images(self, state: Run) -> None:
+        """Fetches, checks, scores, and counts in how many documents each is."""
+        asked = self.recipe.images
+        if asked is None:
+            return
+        folder, whole = self.out / "images", str(self.whole)
+        # Fetching keeps its own account, which says what to ask again.
+        self.fetched = pictures.fetch_images(self.sources, self.texts, self.whole, folder, asked)
+        self._stamp = fingerprint(self._stamp, asked.model_dump(mode="json", exclude={"policy"}), self.fetched)
+        units = [
+            Unit(f"pictures/{source.key}", self._stamp, (str(self.texts / source.key), whole, str(folder), asked))
+            for source in self.sources
+        ]
+        self._must(state, units, pictures.pictures_of, "pictures")
+        files = [str(self.whole / f"{source.key}.images.npz") for source in self.sources]
+        most = asked.limits.most_documents
+        counted = Unit("frequent", self._stamp, (files, whole, most, self.recipe.memory))
+        self._must(state, [counted], pictures.frequent_of, "frequent images")
+
     def write_shards(self, state: Run) -> list[tuple[Unit, dict[str, Any]]]:
         """The corpus, a shard a source."""
-        later = self.recipe.model_dump(mode="json", include={"repeated", "feedback", "keep_dropped"})
+        later = self.recipe.model_dump(mode="json", include={"repeated", "feedback", "keep_dropped", "least_images"})
         units = [
             Unit(
                 f"shard/{source.key}",
@@ -154,6 +176,7 @@ class _Job:
                     str(self.whole),
                     str(self.out / "shards" / f"{source.key}.parquet"),
                     str(self.out / _WORK / "shards" / f"{source.key}.dropped.parquet"),
+                    source.root,
                     self.recipe,
                 ),
             )
@@ -187,6 +210,7 @@ class _Job:
             "totals": totals,
             "shards": named,
             "stages": tally.to_json(),
+            "fetched": self.fetched,
             "problems": self.problems,
             "recipe": self.recipe.model_dump(mode="json", exclude={"file", "output"}),
             "provenance": provenance(LIBRARIES),

@@ -6,11 +6,24 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from vesalius.corpus.images.check import Limits
+from vesalius.corpus.images.policy import Policy
 from vesalius.run import fingerprint
 from vesalius.settings import Strict, read_yaml, settle
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+
+
+class Images(Strict):
+    """What is done about images."""
+
+    fetch: bool = Field(False, description="Ask the web for them; figures and frames on a disk are taken anyway.")
+    policy: Policy = Policy()
+    limits: Limits = Limits()
+    unsafe: bool = Field(True, description="Score how likely each shows a naked body.")
+    burnt_in: bool = Field(True, description="Look for text in each, as a patient's name on a scan.")
+    again: frozenset[str] = Field(frozenset(), description="Statuses that are asked again: timeout, busy, ...")
 
 
 class Recipe(Strict):
@@ -40,6 +53,7 @@ class Recipe(Strict):
     privacy: bool = Field(True, description="Take out identifiers of patients before anything is written.")
     similarity: float = Field(0.8, gt=0, le=1, description="Jaccard, of word 5-grams, from which two are duplicates.")
     repeated: bool = Field(True, description="Take away paragraphs that a site repeats.")
+    images: Images | None = Field(None, description="Take, check and score images; null leaves their addresses alone.")
     keep_dropped: bool = Field(False, description="Write the text of what is dropped, too, to look at it.")
     seconds: float = Field(60, gt=0, description="That one record may take before its worker is stopped.")
     memory: int = Field(4 * 2**30, description="Bytes that a worker, or the search for duplicates, may take: 4GiB.")
@@ -58,7 +72,7 @@ class Recipe(Strict):
 
 
 # What a source's texts do not depend on.
-LATER = frozenset({"similarity", "repeated", "seconds", "memory", "most_failures"})
+LATER = frozenset({"similarity", "repeated", "images", "seconds", "memory", "most_failures"})
 
 
 def load_recipe(path: str | Path, changes: tuple[str, ...] = ()) -> Recipe:

@@ -9,6 +9,7 @@ Facts that have no column are kept as JSON in `more`. Knows files; leaves which 
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from vesalius.corpus.document import Document
 from vesalius.run import replacing
 
+_GROUP = 500  # rows
 _TEXT = pa.string()
 METADATA = pa.struct(
     {
@@ -32,6 +34,8 @@ METADATA = pa.struct(
         "sha256": _TEXT,
         "p_hash": _TEXT,
         "date": _TEXT,
+        "unsafe": pa.float32(),
+        "burnt_in": pa.int32(),
         "more": _TEXT,
     }
 )
@@ -59,9 +63,9 @@ DOCUMENTS = pa.schema(
 DROPPED = pa.schema({"id": _TEXT, "url": _TEXT, "stage": _TEXT, "reason": _TEXT, "words": pa.int64(), "text": _TEXT})
 
 
-def write_documents(documents: Iterable[Document], path: Path) -> None:
-    """Appears whole or not at all."""
-    _write([_row(document) for document in documents], DOCUMENTS, path)
+def write_documents(documents: Iterable[Document], path: Path) -> int:
+    """Appears whole or not at all; returns how many there are, of which a few hundred are in memory at once."""
+    return _write((_row(document) for document in documents), DOCUMENTS, path)
 
 
 def read_documents(path: Path) -> Iterator[Document]:
@@ -76,9 +80,13 @@ def write_dropped(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     _write(rows, DROPPED, path)
 
 
-def _write(rows: Sequence[Mapping[str, Any]], schema: pa.Schema, path: Path) -> None:
-    with replacing(path) as part:
-        pq.write_table(pa.Table.from_pylist(list(rows), schema), part, compression="zstd", row_group_size=1000)
+def _write(rows: Iterable[Mapping[str, Any]], schema: pa.Schema, path: Path) -> int:
+    written, rest = 0, iter(rows)
+    with replacing(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        while some := list(islice(rest, _GROUP)):
+            writer.write_table(pa.Table.from_pylist(some, schema))
+            written += len(some)
+    return written
 
 
 def _row(document: Document) -> dict[str, Any]:

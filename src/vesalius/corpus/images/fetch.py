@@ -10,7 +10,9 @@ hosts (`share_of`). Leaves what an image shows to `check.py`.
 
 import asyncio
 import contextlib
+import json
 import queue
+import sqlite3
 import threading
 import zlib
 from collections import Counter, deque
@@ -73,6 +75,21 @@ def fetch_all(
             yield from _Driver(run, store, policy, frozenset(again), background).results(wanted)
 
 
+def known(folder: str | Path, urls: Iterable[str]) -> Iterator[Fetched]:
+    """What is known of some images, in order; nothing of those that were never asked. For any process."""
+    with contextlib.closing(sqlite3.connect(f"{(Path(folder) / STATE).resolve().as_uri()}?mode=ro", uri=True)) as file:
+        for url in urls:
+            query = "SELECT payload FROM units WHERE key = ? AND stamp = ?"
+            if row := file.execute(query, (_key(url), _STAMP)).fetchone():
+                yield replace(Fetched(**json.loads(row[0])), url=url)
+
+
+def _key(url: str) -> str:
+    """Under which a result is kept."""
+    url = url.encode("utf-8", "replace").decode()  # a file of SQLite takes nothing else
+    return url if is_local(url) else url.strip().partition("#")[0]
+
+
 class _Driver:
     """In the caller's thread: takes up, remembers, hands on."""
 
@@ -113,8 +130,7 @@ class _Driver:
         if refusal := _refused(one, self._policy):
             status, words = refusal
             return Fetched(one.url, one.document, status, f"its page says {words}", robots=words)
-        url = one.url.encode("utf-8", "replace").decode()  # a file of SQLite takes nothing else
-        key = url if is_local(url) else url.strip().partition("#")[0]
+        key = _key(one.url)
         if key in self._waiting:
             self._waiting[key].append(one)
             self._held += 1
