@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 from typer.testing import CliRunner
 
 from vesalius.cli import app
+from vesalius.corpus.build import build
+from vesalius.corpus.build.recipe import Recipe
 from vesalius.errors import VesaliusError
 from vesalius.media.volume import Volume, write_volume
 from vesalius.run import Run, Unit, work
@@ -95,6 +98,21 @@ def test_bench_score_gives_the_same_table_on_a_cluster(cluster, tmp_path):
         assert told.exit_code == 0, told.output
         tables.append(pl.read_parquet(out).drop("seconds"))
     assert tables[0].equals(tables[1]) and len(tables[0]) > 3
+
+
+def test_a_corpus_built_on_a_cluster_is_the_same(cluster, tmp_path):
+    words = "the liver of a patient was seen with contrast and that lesion in the left lobe is to be followed"
+    (tmp_path / "in").mkdir()
+    for number in range(300):
+        rng = random.Random(number // 2)  # every page twice
+        paragraphs = "".join(f"<p>{' '.join(rng.choices(words.split(), k=60))}.</p>" for _ in range(3))
+        page = f"<html><body><article><h1>Page</h1>{paragraphs}</article></body></html>"
+        (tmp_path / "in" / f"{number}.html").write_text(page)
+    few = {"heuristics": (), "feedback": False, "privacy": False, "languages": ()}
+    for name, address in (("here", None), ("there", cluster)):
+        build(Recipe(sources=(str(tmp_path / "in"),), output=tmp_path / name, **few), workers=2, ray=address)
+    shards = [json.loads((tmp_path / name / "manifest.json").read_text())["shards"] for name in ("here", "there")]
+    assert shards[0] == shards[1] and sum(shard["documents"] for shard in shards[0]) == 150
 
 
 def test_bench_run_gives_the_same_answers_on_a_cluster(cluster, tmp_path):

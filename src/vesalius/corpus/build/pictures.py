@@ -1,7 +1,8 @@
 """Images of the documents that stay: fetched by the driver, checked and scored source by source in workers.
 
-Results are files: `NAME.images.json` says of each image's address what is known of it, or why it goes;
-`NAME.images.npz` in how many documents each occurs. Leaves manners to `images/fetch.py`, and taking images out to `finish.py`.
+Results are files: `NAME.images.json` says of each image's address what is known of it, or why it goes, and
+`NAME.images.npz` in how many documents each occurs. Leaves manners to
+`images/fetch.py`, and taking images out to `finish.py`.
 """
 
 import contextlib

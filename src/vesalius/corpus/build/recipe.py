@@ -22,7 +22,7 @@ class Images(Strict):
     policy: Policy = Policy()
     limits: Limits = Limits()
     unsafe: bool = Field(True, description="Score how likely each shows a naked body.")
-    burnt_in: bool = Field(True, description="Look for text in each, as a patient's name on a scan.")
+    burnt_in: bool = Field(False, description="Look for text in each, as a name on a scan; takes seconds an image.")
     again: frozenset[str] = Field(frozenset(), description="Statuses that are asked again: timeout, busy, ...")
 
 
@@ -49,6 +49,7 @@ class Recipe(Strict):
         "fineweb",
     )
     feedback: bool = Field(True, description="The rules from human feedback, for paragraphs and documents; English.")
+    biomedical: float = Field(0.0, ge=0, le=1, description="Documents with a lower score are dropped; 0.5 suits most.")
     least_images: int = Field(0, ge=0, description="Documents with fewer are dropped; OmniCorpus-CC has 1.")
     privacy: bool = Field(True, description="Take out identifiers of patients before anything is written.")
     similarity: float = Field(0.8, gt=0, le=1, description="Jaccard, of word 5-grams, from which two are duplicates.")
