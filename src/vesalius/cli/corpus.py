@@ -1,5 +1,6 @@
 """`vesalius corpus`: archives, pages and papers become interleaved documents, and these a corpus."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -93,7 +94,8 @@ def _say(summary) -> None:
     for name in ("documents", "words", "images", "dropped"):
         table.add_column(name, justify="right")
     table.add_column("most often for")
-    for name, stage in summary.tally.stages.items():
+    for name in summary.tally.to_json():
+        stage = summary.tally[name]
         often = stage.reasons.most_common(1)
         words = f"{often[0][0]} ({often[0][1]:,})" if often else ""
         dropped = f"{stage.reasons.total():,}" if stage.reasons else ""
@@ -107,3 +109,40 @@ def _say(summary) -> None:
         f"{totals['documents']:,} documents, {totals['words']:,} words, {totals['images']:,} images → "
         f"{escape(str(summary.folder))} ({summary.seconds:.0f} s)"
     )
+    console.print(f"Report: {escape(str(summary.folder / 'report' / 'report.html'))}")
+
+
+class Form(StrEnum):
+    """See `export`."""
+
+    text = "text"
+    pairs = "pairs"
+    webdataset = "webdataset"
+    chat = "chat"
+
+
+@corpus.command(short_help="A corpus as text, image–text pairs, WebDataset or conversations.")
+def export(
+    folder: Annotated[
+        Path, typer.Argument(metavar="CORPUS", help="Folder that `corpus build` wrote.", show_default=False)
+    ],
+    form: Annotated[Form, typer.Option("--as", help="What is written.")] = Form.text,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A .jsonl or .parquet file; of webdataset a folder.", show_default=False),
+    ] = None,
+) -> None:
+    """Writes a corpus in another form.
+
+    text: a row a document, images dropped. pairs: a row an image, with its caption, its alternative text or the nearest
+    paragraph. webdataset: the same as tars, of images that were fetched. chat: pairs as a question and its answer, as
+    trainers take them (`messages`).
+
+        vesalius corpus export corpus/ --as webdataset --out tars/
+    """
+    from vesalius.corpus.export import export as export_corpus
+
+    target = out or Path("webdataset" if form is Form.webdataset else f"{form.value}.jsonl")
+    count = export_corpus(folder, form.value, target)
+    words = {Form.text: "documents", Form.chat: "conversations"}.get(form, "pairs")
+    typer.echo(f"{count:,} {words} → {target}")

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from vesalius.corpus.build.recipe import Recipe, load_recipe
 from vesalius.corpus.build.stages import licence_name
 from vesalius.corpus.build.tables import read_documents, write_documents
 from vesalius.corpus.document import Document, Heading, Image
+from vesalius.corpus.export import export
 from vesalius.errors import VesaliusError
 
 JATS = Path("../shared/data/corpus/jats/with_images")
@@ -269,6 +271,9 @@ def test_articles_go_through_every_stage_of_the_default_recipe(tmp_path: Path):
     (article,) = rows(tmp_path / "out")
     assert article.facts["language"] == "en" and len(article.images) >= 5 and article.facts["words"] > 3000
     assert "1 document" in told.output
+    report = (tmp_path / "out" / "report" / "report.html").read_text("utf-8")
+    assert article.facts["title"] in report.replace("&#x27;", "'") and "http" not in report.partition("<style>")[0]
+    assert (tmp_path / "out" / "report" / "funnel.svg").exists()
 
 
 def figure(seed: int, size: tuple[int, int] = (400, 300)) -> bytes:
@@ -307,5 +312,21 @@ def test_figures_are_taken_checked_and_stored_and_what_is_tiny_broken_or_twice_t
         assert (tmp_path / "out" / image.facts["file"]).read_bytes() == figure(seed)
     gone = summary.tally["pictures"].edits
     assert gone["tiny"] == gone["repeated"] == gone["type"] == 1 and gone.total() >= 3
+    out = tmp_path / "out"
+    assert export(out, "webdataset", tmp_path / "tars") == export(out, "pairs", tmp_path / "pairs.parquet") == 2
+    with tarfile.open(tmp_path / "tars" / "00000.tar") as tar:
+        kept = {member.name: tar.extractfile(member).read() for member in tar}
+    assert kept["000000000.png"] == figure(1) and kept["000000001.png"] == figure(2)
+    assert set(kept) == {f"00000000{i}.{suffix}" for i in (0, 1) for suffix in ("png", "txt", "json")}
+    table = pl.read_parquet(tmp_path / "pairs.parquet")
+    assert table["image"].to_list() == ["in/a.png", "in/b.png"]
+    assert set(table["text"]) <= set(document.texts)
+    export(out, "chat", tmp_path / "chat.jsonl")
+    (first, _) = [json.loads(line) for line in (tmp_path / "chat.jsonl").read_text().splitlines()]
+    assert [message["role"] for message in first["messages"]] == ["user", "assistant"]
+    assert export(out, "text", tmp_path / "text.jsonl") == 1
+    assert json.loads((tmp_path / "text.jsonl").read_text())["text"] == document.text
+    with pytest.raises(VesaliusError, match="holds no manifest"):
+        export(tmp_path, "text", tmp_path / "x.jsonl")
     assert build(recipe(tmp_path, images=images), workers=1).tally["pictures"].edits == gone
     assert build(recipe(tmp_path, images=images, least_images=3), workers=1).totals["documents"] == 0

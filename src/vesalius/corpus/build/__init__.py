@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vesalius import __version__
-from vesalius.corpus.build import finish, pictures, texts, whole
+from vesalius.corpus.build import finish, page, pictures, texts, whole
 from vesalius.corpus.build.recipe import Recipe
 from vesalius.corpus.build.sources import Source, sources_of
 from vesalius.corpus.build.tally import Tally
@@ -217,6 +217,7 @@ class _Job:
         }
         with replacing(self.out / "manifest.json") as part:
             part.write_text(json.dumps(manifest, indent=1, ensure_ascii=False), "utf-8")
+        page.write_report(self.out)
         return Summary(self.out, tally, totals, self.problems, time.monotonic() - begin)
 
     def _must(self, state: Run, units: list[Unit], function: Callable[..., Any], label: str) -> None:

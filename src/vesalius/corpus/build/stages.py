@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from vesalius.corpus.biomedical import Biomedical, scored
 from vesalius.corpus.build.recipe import Recipe
 from vesalius.corpus.build.tally import Tally
 from vesalius.corpus.document import Document, Heading
@@ -54,6 +55,8 @@ class Stages:
             self._steps.append(("heuristics", self._heuristics))
         if recipe.feedback:
             self._steps.append(("feedback", self._feedback))
+        self._topic = Biomedical(recipe.biomedical)
+        self._steps.append(("biomedical", self._biomedical))
         if recipe.least_images:
             self._steps.append(("images", self._pictured))
         if recipe.privacy:
@@ -134,6 +137,11 @@ class Stages:
             return reason
         self.tally["feedback"].edits.update(found.counts)
         return found.document
+
+    def _biomedical(self, document: Document) -> Verdict:
+        document = scored(document)
+        reason = self._topic.judge(document)
+        return reason.removeprefix("biomedical: ") if reason else document
 
     def _pictured(self, document: Document) -> Verdict:
         least = self.recipe.least_images

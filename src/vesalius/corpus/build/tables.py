@@ -47,6 +47,7 @@ GENERAL = pa.struct(
         "language": _TEXT,
         "date": _TEXT,
         "licence": _TEXT,
+        "biomedical": pa.float32(),
         "words": pa.int64(),
         "more": _TEXT,
     }
@@ -72,7 +73,12 @@ def read_documents(path: Path) -> Iterator[Document]:
     """In order, a few hundred in memory at once."""
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=200):
-            yield from (Document.from_row(_unpacked(row)) for row in batch.to_pylist())
+            yield from from_table(batch)
+
+
+def from_table(table: pa.Table | pa.RecordBatch) -> Iterator[Document]:
+    """The documents of some rows."""
+    return (Document.from_row(_unpacked(row)) for row in table.to_pylist())
 
 
 def write_dropped(rows: Sequence[Mapping[str, Any]], path: Path) -> None:

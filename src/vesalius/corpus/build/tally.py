@@ -9,6 +9,11 @@ from typing import Any
 
 from vesalius.corpus.document import Document
 
+ORDER = (
+    "read", "extract", "opt-out", "licence", "language", "heuristics", "feedback", "biomedical", "images", "privacy",
+    "duplicates", "repeated", "pictures",
+)  # fmt: skip
+
 
 @dataclass
 class Stage:
@@ -30,7 +35,7 @@ class Stage:
 
 
 class Tally:
-    """Stages by name, in the order in which they were met."""
+    """Stages by name; told in the order in which documents meet them."""
 
     def __init__(self, given: dict[str, Any] | None = None):
         self.stages: dict[str, Stage] = {}
@@ -61,5 +66,5 @@ class Tally:
         """For a file."""
         return {
             name: {**vars(stage), "reasons": dict(stage.reasons), "edits": dict(stage.edits)}
-            for name, stage in self.stages.items()
+            for name, stage in sorted(self.stages.items(), key=lambda item: ORDER.index(item[0]))
         }
