@@ -116,7 +116,7 @@ _CUE = regex.compile(
     r"(?:(?:\+|\(|00)?[\d\s()./\-–x+]{6,30}(?:\s*(?:or|and|,|/)\s*))?$",
     ANY_CASE,
 )
-_CUE_BEHIND = regex.compile(r"\s*[-–(,]?\s*\(?(?:tel|phone|fax|mobile|cell|office|work|home|pager)\b", ANY_CASE)
+_CUE_BEHIND = regex.compile(r"\s{0,3}[-–(,]?\s{0,3}\(?(?:tel|phone|fax|mobile|cell|office|work|home|pager)\b", ANY_CASE)
 _NO_CALL = regex.compile(
     r"\b(?:n|p|no|nr|isbn|issn|doi|pmid|pmc|grant|award|contract|catalog(?:ue)?|cat|lot|accession|version|pp?|"
     r"pages?|vol|"

@@ -29,11 +29,11 @@ _PARTICLE = (
     r"(?:(?:[Vv][ao]n|[Dd]e[nrsl]?|[Dd]el|[Dd]i|[Dd]a|[Dd]os|[Ll][ae]|[Aa]l|[Ee]l|[Tt]er?|[Bb]in|d['’]|"
     r"[Ss]t\.)[ -]?){0,3}"
 )
-_SURNAME = rf"{_PARTICLE}\p{{Lu}}[\p{{L}}\p{{M}}'’‐-]+(?:[ -]\p{{Lu}}[\p{{L}}'’-]+)?"
+_SURNAME = rf"{_PARTICLE}(?<![\p{{L}}\p{{M}}])\p{{Lu}}[\p{{L}}\p{{M}}'’‐-]++(?:[ -]\p{{Lu}}[\p{{L}}'’-]+)?"
 _INITIALS = r"(?:\p{Lu}\.?[ ‐-]?){1,4}(?:\b(?:Jr|Sr|II|III)\b\.?)?(?![\p{L}'’])"
 _AUTHOR = rf"(?:{_SURNAME}[ ]?,?[ ]{_INITIALS}|{_INITIALS}[ ]?{_SURNAME}|{_SURNAME}[ ]?,[ ]\p{{Lu}}[\p{{L}}-]+)"
 _FIRST = regex.compile(
-    rf"^\W*(?:\[?\(?\d{{1,3}}[\]).:]*[ \t]+)?\W*(?:{_AUTHOR}|\p{{Lu}}[\p{{L}} ]+(?:Group|Consortium|Organi[sz]ation|"
+    rf"^\W{{0,9}}(?:\[?\(?\d{{1,3}}[\]).:]*[ \t]+)?\W{{0,9}}(?:{_AUTHOR}|\p{{Lu}}[\p{{L}} ]+(?:Group|Consortium|Organi[sz]ation|"
     r"Association|Committee|Network|Collaboration))",
     _F,
 )
@@ -66,7 +66,7 @@ _DEGREE = regex.compile(
     r"Jr|Sr)\b\.?",
     _F,
 )
-_LINK = regex.compile(r"https?://\S+|(?i:orcid)\S*|[\w.+-]+@[\w.-]+", _F)
+_LINK = regex.compile(r"https?://\S+|(?i:orcid)\S*|(?<![\w.+-])[\w.+-]++@[\w.-]+", _F)
 _CHUNK = regex.compile(
     r"(?:\p{Lu}[\p{L}\p{M}'’‐.-]*|\p{Lu}\.?|"
     rf"{_PARTICLE}\p{{Lu}}[\p{{L}}\p{{M}}'’‐.-]*)(?:[ ]{_PARTICLE}\p{{Lu}}[\p{{L}}\p{{M}}'’‐.-]*){{1,11}}",
@@ -107,8 +107,8 @@ _CITATIONS = tuple(
         rf"(?:{_CITED_NAME}(?:,[ ]|,?[ ](?:and|&)[ ]))*{_CITED_NAME}(?:['’]s)?,?[ ]?[(\[]{_YEAR}[^)\]\n]{{0,60}}[)\]]",
         rf"[(\[](?:[^()\[\]\n]{{0,60}}[ ;])?{_CITED_NAME}[^()\[\]\n]{{0,80}}?\b{_YEAR}[^()\[\]\n]*[)\]]",
         rf"{_CITED_NAME}(?:[ ](?:and|&)[ ]{_CITED_NAME})?[ ]?\[\d[\d,–\- ]*\]",
-        rf"\p{{Lu}}[\p{{L}}'’]+(?:[ ]?[-–][ ]?\p{{Lu}}[\p{{L}}'’]+)+(?:[ ](?i:{THINGS}))?\b",
-        rf"\p{{Lu}}[\p{{L}}'’-]+(?:['’]s?)?(?:[ ]\p{{Ll}}+)?[ ](?i:{THINGS})\b",
+        rf"(?<!\p{{L}})\p{{Lu}}[\p{{L}}'’]++(?:[ ]?[-–][ ]?\p{{Lu}}[\p{{L}}'’]++)+(?:[ ](?i:{THINGS}))?\b",
+        rf"(?<!\p{{L}})\p{{Lu}}[\p{{L}}'’-]++(?:['’]s?)?(?:[ ]\p{{Ll}}+)?[ ](?i:{THINGS})\b",
     )
 )
 _THANKS = tuple(
@@ -219,7 +219,7 @@ def below_headings(paragraphs: list[str]) -> list[bool]:
     """
     found, inside, to_the_end = [], False, False
     for text in paragraphs:
-        if heading := _HEADINGS.fullmatch(text.strip()):
+        if len(text) < 60 and (heading := _HEADINGS.fullmatch(text.strip())):
             inside, to_the_end = True, to_the_end or heading["to_the_end"] is not None
         elif inside and not to_the_end and len(text) < 60 and not text.rstrip().endswith((".", ";", ",", ")")):
             inside = False
