@@ -2,6 +2,7 @@ import random
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -204,6 +205,17 @@ def test_no_text_is_lost_outside_findings_and_scrubbing_twice_changes_nothing(sc
         at = one.end
     assert once.text == "".join([*rebuilt, text[at:]])
     assert scrubber.scrub(once.text) == type(once)(once.text, ())
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "sign", ["a", "A", "1", "a1", "a.", "Aa-", "A. ", "A B ", "1 2 ", "( ", "Smith, ", "Smith J, ", "'"]
+)
+def test_no_text_takes_long_whatever_it_repeats(scrubber: Scrubber, sign: str):
+    text = sign * (4000 // len(sign))
+    start = time.process_time()
+    scrubber.find(text)
+    assert time.process_time() - start < 5
 
 
 def test_a_finding_says_where_and_by_what(scrubber: Scrubber):

@@ -20,10 +20,11 @@ _TITLE_CASE = (
 )
 _CAPITALS = r"(?:Ma?c|O['’])?[\p{Lu}\p{M}]{2,}(?:['’\-]\p{Lu}+)*"
 WORD = rf"(?:{_TITLE_CASE}|{_CAPITALS}|\p{{Lu}}['’]\p{{Lu}}\p{{L}}+)(?![\p{{L}}\p{{N}}])"
-INITIAL = r"(?:\p{Lu}\.(?:[ ]?-?\p{Lu}\.)*|\p{Lu}(?![\p{L}\p{N}'’-]))"
+INITIAL = r"(?:\p{Lu}\.(?:-?\p{Lu}\.){0,3}+|\p{Lu}(?![\p{L}\p{N}'’-]))"
 _ANY = rf"(?:{WORD}|{INITIAL})"
 NAME = (
-    rf"(?:(?:{INITIAL}[ ]*)*(?:(?<=\.[ ])(?:{SMALL}[ ]+){{1,3}})?{WORD}(?:[ ]+(?:{SMALL}[ ]+){{0,3}}{_ANY}){{0,4}}|"
+    rf"(?:(?:{INITIAL}[ ]*){{0,4}}(?:(?<=\.[ ])(?:{SMALL}[ ]+){{1,3}})?{WORD}(?:[ ]+(?:{SMALL}[ ]+){{0,3}}{_ANY}){{0,"
+    r"4}|"
     rf"(?:{SMALL}[ ]+){{1,3}}{WORD}(?:[ ]+{WORD})?)"
     r"(?:,?[ ](?:Jr|Sr|II|III|IV)\b\.?)?"
 )

@@ -16,7 +16,9 @@ from vesalius.privacy.lexicon import FUNCTION, THINGS, WORDS, given_names, may_b
 from vesalius.privacy.names import NAMED_AFTER, NEVER
 from vesalius.privacy.rules import EXACT_CASE, result
 
-_SHAPE = regex.compile(rf"(?:{INITIAL}[ ]?)*{WORD}(?:[ ](?:{SMALL}[ ]){{0,2}}(?:{WORD}|{INITIAL})){{0,4}}", EXACT_CASE)
+_SHAPE = regex.compile(
+    rf"(?:{INITIAL}[ ]?){{0,4}}{WORD}(?:[ ](?:{SMALL}[ ]){{0,2}}(?:{WORD}|{INITIAL})){{0,4}}", EXACT_CASE
+)
 _PAIR = regex.compile(
     r"(?<![\p{L}\p{N}.'’-])(?P<given>\p{Lu}\p{Ll}+(?:-\p{Lu}?\p{Ll}+)?)(?:[ ](?:\p{Lu}\.?|"
     r"\p{Lu}\p{Ll}+))?[ ]"

@@ -33,7 +33,8 @@ _SURNAME = rf"{_PARTICLE}(?<![\p{{L}}\p{{M}}])\p{{Lu}}[\p{{L}}\p{{M}}'’‐-]++
 _INITIALS = r"(?:\p{Lu}\.?[ ‐-]?){1,4}(?:\b(?:Jr|Sr|II|III)\b\.?)?(?![\p{L}'’])"
 _AUTHOR = rf"(?:{_SURNAME}[ ]?,?[ ]{_INITIALS}|{_INITIALS}[ ]?{_SURNAME}|{_SURNAME}[ ]?,[ ]\p{{Lu}}[\p{{L}}-]+)"
 _FIRST = regex.compile(
-    rf"^\W{{0,9}}(?:\[?\(?\d{{1,3}}[\]).:]*[ \t]+)?\W{{0,9}}(?:{_AUTHOR}|\p{{Lu}}[\p{{L}} ]+(?:Group|Consortium|Organi[sz]ation|"
+    rf"^\W{{0,9}}(?:\[?\(?\d{{1,3}}[\]).:]*[ \t]+)?\W{{0,9}}(?:{_AUTHOR}|\p{{Lu}}[\p{{L}} ]+(?:Group|Consortium|"
+    r"Organi[sz]ation|"
     r"Association|Committee|Network|Collaboration))",
     _F,
 )
@@ -102,9 +103,11 @@ _YEAR = r"(?:1[89]|20)\d\d[a-z]?"
 _CITATIONS = tuple(
     regex.compile(pattern, _F)
     for pattern in (
-        rf"(?:{_CITED_NAME}(?:,[ ]|,?[ ](?:and|&)[ ]))*{_CITED_NAME},?[ ](?:et[ ]al\b\.?|(?:and|&)[ ](?:co-?workers|"
+        rf"(?:{_CITED_NAME}(?:,[ ]|,?[ ](?:and|&)[ ])){{0,6}}{_CITED_NAME},?[ ](?:et[ ]al\b\.?|(?:and|"
+        r"&)[ ](?:co-?workers|"
         r"colleagues))(?:['’]s)?",
-        rf"(?:{_CITED_NAME}(?:,[ ]|,?[ ](?:and|&)[ ]))*{_CITED_NAME}(?:['’]s)?,?[ ]?[(\[]{_YEAR}[^)\]\n]{{0,60}}[)\]]",
+        rf"(?:{_CITED_NAME}(?:,[ ]|,?[ ](?:and|&)[ ])){{0,6}}{_CITED_NAME}(?:['’]s)?,?[ ]?[(\[]{_YEAR}[^)\]\n]{{0,60}}"
+        r"[)\]]",
         rf"[(\[](?:[^()\[\]\n]{{0,60}}[ ;])?{_CITED_NAME}[^()\[\]\n]{{0,80}}?\b{_YEAR}[^()\[\]\n]*[)\]]",
         rf"{_CITED_NAME}(?:[ ](?:and|&)[ ]{_CITED_NAME})?[ ]?\[\d[\d,–\- ]*\]",
         rf"(?<!\p{{L}})\p{{Lu}}[\p{{L}}'’]++(?:[ ]?[-–][ ]?\p{{Lu}}[\p{{L}}'’]++)+(?:[ ](?i:{THINGS}))?\b",
