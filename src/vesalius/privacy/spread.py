@@ -12,13 +12,13 @@ import regex
 from vesalius.privacy.findings import Finding, Part
 from vesalius.privacy.lexicon import THINGS, WORDS
 
-_SURE = 0.75
+SURE = 0.75
 _WORD = regex.compile(r"(?<![\p{L}\p{N}])\p{Lu}[\p{L}\p{M}]{2,}(?:['’-]\p{L}{2,})*(?!\p{N})", regex.VERSION1)
 _THING_BEHIND = regex.compile(rf"['’]s?[ ](?:{THINGS})\b|[ -](?i:{THINGS})\b|[-–]\p{{L}}", regex.VERSION1)
 
 
 def again(
-    texts: Sequence[str], found: Sequence[Sequence[Finding]], kept: Sequence[Sequence[Part]]
+    texts: Sequence[str], found: Sequence[Sequence[Finding]], kept: Sequence[Sequence[Part]], least: float = SURE
 ) -> list[list[Finding]]:
     """Further findings in texts that belong together, beside those that are there.
 
@@ -26,8 +26,9 @@ def again(
         texts: of one document.
         found: in each of them, so far.
         kept: characters of each that are published, see `published`.
+        least: score of the names that are spread.
     """
-    words = _words(texts, found)
+    words = _words(texts, found, least)
     more: list[list[Finding]] = []
     for text, findings, parts in zip(texts, found, kept, strict=True):
         spans = [(one.start, one.end) for one in findings] + [(low, high) for low, high, _ in parts]
@@ -44,13 +45,13 @@ def again(
     return more
 
 
-def _words(texts: Sequence[str], found: Sequence[Sequence[Finding]]) -> set[str]:
+def _words(texts: Sequence[str], found: Sequence[Sequence[Finding]], least: float) -> set[str]:
     """In small letters."""
     words = {
         word.lower()
         for text, findings in zip(texts, found, strict=True)
         for one in findings
-        if one.kind == "name" and one.score >= _SURE
+        if one.kind == "name" and one.score >= least
         for word in _WORD.findall(text[one.start : one.end])
     } - WORDS
     return {word for word in words if not any(re.search(rf"(?<![\w'’-]){re.escape(word)}\b", text) for text in texts)}
