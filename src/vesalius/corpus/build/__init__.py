@@ -12,7 +12,6 @@ module.
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -78,7 +77,7 @@ def build(recipe: Recipe, *, workers: int | None = None, ray: str | None = None)
 
 def _claimed(out: Path) -> Path:
     """The folder, which is new, empty or ours."""
-    ours = (out / _WORK).is_dir()
+    ours = (out / _WORK).is_dir() or (out / "manifest.json").is_file()
     if out.exists() and not ours and any(out.iterdir()):
         remedy = "choose another output, or empty it"
         raise VesaliusError("is a folder with something else in it", file=out, remedy=remedy, code="output")
@@ -257,8 +256,3 @@ def _code() -> str:
     root = Path(__file__).parent.parent
     files = [*root.rglob("*.py"), *root.rglob("*.npz"), *(root.parent / "privacy").rglob("*.py")]
     return fingerprint(__version__, [file_hash(file) for file in sorted(files)])
-
-
-def remove_work(out: str | Path) -> None:
-    """Takes away what is only needed to go on."""
-    shutil.rmtree(Path(out) / _WORK, ignore_errors=True)

@@ -28,8 +28,8 @@ class Guard:
         self._at, self._deaths = folder / "at.json", folder / "deaths.json"
         self._session, self._seconds = session, seconds
         self._null = open(os.devnull, "w")  # noqa: SIM115  (open while the worker lives)
+        self._memory = memory
         self._condemned = self._look()
-        _limit(memory)
 
     def condemned(self, number: int) -> bool:
         """Whether a record killed its worker twice."""
@@ -41,7 +41,8 @@ class Guard:
         self._at.write_text(json.dumps([self._session, number]))
         faulthandler.dump_traceback_later(self._seconds, exit=True, file=self._null)
         try:
-            yield
+            with _limited(self._memory):
+                yield
         finally:
             faulthandler.cancel_dump_traceback_later()
             self._at.unlink(missing_ok=True)
@@ -60,10 +61,17 @@ class Guard:
         return deaths
 
 
-def _limit(memory: int) -> None:
-    with contextlib.suppress(ImportError, ValueError, OSError):  # no such limit on this system
+@contextlib.contextmanager
+def _limited(memory: int) -> Iterator[None]:
+    """A limit that ends with the record: the worker has other work after it, of other sizes."""
+    try:
         import resource
-
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        soft = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+    except ImportError:  # no such limit on this system
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory if hard == resource.RLIM_INFINITY else min(memory, hard), hard))
+    try:
+        yield
+    finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))

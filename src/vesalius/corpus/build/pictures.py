@@ -1,8 +1,8 @@
 """Images of the documents that stay: fetched by the driver, checked and scored source by source in workers.
 
 Results are files: `NAME.images.json` says of each image's address what is known of it, or why it goes, and
-`NAME.images.npz` in how many documents each occurs. Leaves manners to
-`images/fetch.py`, and taking images out to `finish.py`.
+`NAME.images.npz` in how many documents each occurs. Leaves manners to `images/fetch.py`, and taking
+images out to `finish.py`.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ import numpy as np
 
 from vesalius.corpus.build.recipe import Images
 from vesalius.corpus.build.sources import Source
-from vesalius.corpus.build.whole import gone, left, read_counts
-from vesalius.corpus.dedup import Counts, count_images, frequent
+from vesalius.corpus.build.whole import gone, left, read_counts, write_counts
+from vesalius.corpus.dedup import count_images, frequent
 from vesalius.corpus.images import Fetched, Wanted, check, fetch_all, picture, too_unsafe
 from vesalius.corpus.images.fetch import known
 from vesalius.corpus.images.local import is_local
@@ -67,7 +67,7 @@ def pictures_of(folder: str, whole: str, images: str, asked: Images) -> dict[str
     with replacing(Path(whole) / f"{name}.images.json") as part:
         part.write_text(json.dumps(rows), "utf-8")
     digests = [[d for url in document if (d := rows[url]["facts"].get("sha256"))] for document in documents]
-    _write_counts(count_images(digests), Path(whole) / f"{name}.images.npz")
+    write_counts(count_images(digests), Path(whole) / f"{name}.images.npz")
     reasons: dict[str, int] = {}
     for row in rows.values():
         reasons[row["reason"]] = reasons.get(row["reason"], 0) + 1
@@ -76,9 +76,8 @@ def pictures_of(folder: str, whole: str, images: str, asked: Images) -> dict[str
 
 def frequent_of(files: Sequence[str], whole: str, least: int, memory: int) -> str:
     """Images that more than `least` documents of all sources have; gives the path of `images.npz`."""
-    file = Path(whole) / "images.npz"
-    _write_counts(frequent(map(read_counts, files), whole, least=least + 1, memory=memory), file)
-    return str(file)
+    counts = frequent(map(read_counts, files), whole, least=least + 1, memory=memory)
+    return write_counts(counts, Path(whole) / "images.npz")
 
 
 def rows_of(whole: str, source: str) -> dict[str, dict[str, Any]]:
@@ -118,8 +117,3 @@ def _scorer() -> Any:
     from vesalius.corpus.images.unsafe import Scorer
 
     return Scorer()
-
-
-def _write_counts(counts: Counts, file: Path) -> None:
-    with replacing(file) as part, part.open("wb") as stream:
-        np.savez(stream, keys=counts.keys, counts=counts.counts)

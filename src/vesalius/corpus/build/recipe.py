@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from vesalius.corpus.dedup import Scheme
 from vesalius.corpus.images.check import Limits
 from vesalius.corpus.images.policy import Policy
+from vesalius.errors import VesaliusError
 from vesalius.run import fingerprint
 from vesalius.settings import Strict, read_yaml, settle
 
@@ -59,6 +61,15 @@ class Recipe(Strict):
     seconds: float = Field(60, gt=0, description="That one record may take before its worker is stopped.")
     memory: int = Field(4 * 2**30, description="Bytes that a worker, or the search for duplicates, may take: 4GiB.")
     most_failures: float = Field(0.5, gt=0, le=1, description="Share of records that cannot be read that ends the run.")
+
+    @field_validator("similarity")
+    @classmethod
+    def _found(cls, value: float) -> float:
+        try:
+            Scheme(threshold=value)
+        except VesaliusError as error:
+            raise ValueError(error.problem) from None
+        return value
 
     @field_validator("memory", mode="before")
     @classmethod

@@ -5,7 +5,7 @@ Knows the recipe and the order; leaves what each stage is about to `filters/`, `
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -153,10 +153,9 @@ class Stages:
 
 def scrub(document: Document, scrubber: Any, tally: Tally) -> Document:
     """The document without identifiers of patients, in texts, titles and alternative texts."""
-    titles = [str(document.facts.get("title") or "")]
+    # Texts last: what stands below their heading "References" counts as published, and the title does not.
     alts = [image.alt for image in document.images]
-    texts: Sequence[str] = document.texts
-    found = scrubber.scrub_together([*texts, *titles, *alts])
+    found = scrubber.scrub_together([str(document.facts.get("title") or ""), *alts, *document.texts])
     counts: dict[str, int] = {}
     for scrubbed in found:
         for finding in scrubbed.findings:
@@ -165,16 +164,14 @@ def scrub(document: Document, scrubber: Any, tally: Tally) -> Document:
         return document
     tally["privacy"].edits.update(counts)
     clean = iter(scrubbed.text for scrubbed in found)
-    new = [next(clean) for _ in texts]
     facts = {**document.facts, "removed": counts}
-    title = next(clean)
-    if title:
+    if title := next(clean):
         facts["title"] = title
-    left, rest = iter(new), clean
+    named = iter([next(clean) for _ in alts])
     parts = tuple(
-        (Heading(next(left), part.level) if isinstance(part, Heading) else next(left))
+        (Heading(next(clean), part.level) if isinstance(part, Heading) else next(clean))
         if isinstance(part, str)
-        else replace(part, alt=next(rest))
+        else replace(part, alt=next(named))
         for part in document.parts
     )
     return replace(document, parts=parts, facts=facts)

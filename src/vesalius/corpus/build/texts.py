@@ -20,7 +20,7 @@ from vesalius.corpus.build.sources import Source, items
 from vesalius.corpus.build.stages import Stages
 from vesalius.corpus.build.tables import read_documents, write_documents, write_dropped
 from vesalius.corpus.build.tally import Tally
-from vesalius.corpus.dedup import Scheme, Signed, sign
+from vesalius.corpus.dedup import Signed, sign
 from vesalius.corpus.document import Document
 from vesalius.errors import VesaliusError
 from vesalius.run import replacing
@@ -35,12 +35,14 @@ class Chunk:
     Attributes:
         stem: of its files: `.parquet`, `.dropped.parquet`, `.npz` (signatures), `.json`.
         end: number of the record after its last.
+        last: whether nothing comes after it.
         documents: that were kept.
         tally: of its records.
     """
 
     stem: Path
     end: int
+    last: bool
     documents: int
     tally: Tally
 
@@ -60,7 +62,9 @@ def chunks(folder: Path) -> list[Chunk]:
     found = []
     for file in sorted(folder.glob("chunk-*.json")):
         given = json.loads(file.read_text("utf-8"))
-        found.append(Chunk(file.with_suffix(""), given["end"], given["documents"], Tally(given["tally"])))
+        found.append(
+            Chunk(file.with_suffix(""), given["end"], given["last"], given["documents"], Tally(given["tally"]))
+        )
     return found
 
 
@@ -78,12 +82,19 @@ def texts_of(source: Source, recipe: Recipe, folder: str, session: str) -> dict[
     """
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    guard = Guard(place, session, recipe.seconds, recipe.memory)
     done = chunks(place)
-    start = done[-1].end if done else 0
+    if not (done and done[-1].last):
+        _read_on(source, recipe, place, session, done[-1].end if done else 0)
+        done = chunks(place)
+    failed = sum(sum(chunk.tally["read"].reasons.values()) for chunk in done)
+    return {"records": done[-1].end, "documents": sum(chunk.documents for chunk in done), "failed": failed}
+
+
+def _read_on(source: Source, recipe: Recipe, place: Path, session: str, start: int) -> None:
+    """From a record on, to the source's end."""
+    guard = Guard(place, session, recipe.seconds, recipe.memory)
     writer = _Writer(place, recipe, start)
     number = -1
-    broken = 0
     try:
         for number, item in enumerate(items(source, writer.skipped)):
             if number < start:
@@ -98,12 +109,9 @@ def texts_of(source: Source, recipe: Recipe, folder: str, session: str) -> dict[
             if writer.full:
                 writer.flush(number + 1)
     except VesaliusError as error:  # of the archive: the rest of it cannot be read
-        broken = 1
+        number += 1
         writer.drop(writer.stages.lost(source.paths[0], "read", error.problem, error.code))
-    writer.flush(number + 1)
-    done = chunks(place)
-    failed = sum(sum(chunk.tally["read"].reasons.values()) for chunk in done)
-    return {"records": number + 1 + broken, "documents": sum(chunk.documents for chunk in done), "failed": failed}
+    writer.flush(number + 1, last=True)
 
 
 class _Writer:
@@ -138,22 +146,19 @@ class _Writer:
             reason = f"took more than {self._recipe.memory / 2**30:.1f} GiB of memory"
             self.drop(self.stages.lost(name, "read", reason, "memory"))
 
-    def flush(self, end: int) -> None:
+    def flush(self, end: int, *, last: bool = False) -> None:
         """Writes a chunk; the JSON last."""
-        if end == self._start and (self._folder / f"chunk-{self._start:09d}.json").exists():
-            return
         stem = self._folder / f"chunk-{self._start:09d}"
         self.stages.tally["read"].edits.update(self.skipped)
         self.skipped.clear()
         write_documents(self._documents, stem.with_suffix(".parquet"))
         write_dropped(self._dropped, stem.with_suffix(".dropped.parquet"))
-        scheme = Scheme(threshold=self._recipe.similarity)
-        signed = next(sign(self._documents, scheme, batch=len(self._documents) or 1), None)
+        signed = next(sign(self._documents, batch=len(self._documents) or 1), None)
         if signed is not None:
             with replacing(stem.with_suffix(".npz")) as part, part.open("wb") as stream:
                 np.savez(stream, **{**signed._asdict(), "ids": np.array(signed.ids), "dates": np.array(signed.dates)})
         with replacing(stem.with_suffix(".json")) as part:
-            facts = {"end": end, "documents": len(self._documents), "tally": self.stages.tally.to_json()}
+            facts = {"end": end, "last": last, "documents": len(self._documents), "tally": self.stages.tally.to_json()}
             part.write_text(json.dumps(facts), "utf-8")
         self._documents, self._dropped, self._bytes, self._start = [], [], 0, end
         self.stages.tally = Tally()

@@ -72,16 +72,17 @@ def paragraphs_of(folder: str, whole: str) -> str:
     """Counts a source's paragraphs by site, of documents that stay; writes `NAME.paragraphs.npz` and gives its path."""
     name = Path(folder).name
     counts = count_paragraphs(left(Path(folder), gone(whole, name)))
-    file = Path(whole) / f"{name}.paragraphs.npz"
-    with replacing(file) as part, part.open("wb") as stream:
-        np.savez(stream, keys=counts.keys, counts=counts.counts)
-    return str(file)
+    return write_counts(counts, Path(whole) / f"{name}.paragraphs.npz")
 
 
 def repeated_of(files: Sequence[str], whole: str, memory: int) -> str:
     """The counts of all sources together, without what is rare; gives the path of `paragraphs.npz`."""
     counts = frequent(map(read_counts, files), whole, least=3, memory=memory)
-    file = Path(whole) / "paragraphs.npz"
+    return write_counts(counts, Path(whole) / "paragraphs.npz")
+
+
+def write_counts(counts: Counts, file: Path) -> str:
+    """For `read_counts`; gives the path."""
     with replacing(file) as part, part.open("wb") as stream:
         np.savez(stream, keys=counts.keys, counts=counts.counts)
     return str(file)
