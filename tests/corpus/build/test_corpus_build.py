@@ -22,8 +22,9 @@ from typer.testing import CliRunner
 from vesalius.cli import app
 from vesalius.corpus.build import build
 from vesalius.corpus.build.recipe import Recipe, load_recipe
-from vesalius.corpus.build.stages import licence_name
+from vesalius.corpus.build.stages import licence_name, scrub
 from vesalius.corpus.build.tables import read_documents, write_documents
+from vesalius.corpus.build.tally import Tally
 from vesalius.corpus.document import Document, Heading, Image
 from vesalius.corpus.export import export
 from vesalius.errors import VesaliusError
@@ -242,6 +243,17 @@ def test_owners_who_say_no_are_left_out(tmp_path: Path):
     assert [d.id for d in build_and_read(tmp_path)] == ["in/yes.html"]
     assert [d.id for d in build_and_read(tmp_path, opt_out=False)] == ["in/no.html", "in/yes.html"]
     assert [d.id for d in build_and_read(tmp_path, opt_out=False, licences=("CC-BY",))] == ["in/yes.html"]
+
+
+def test_a_name_in_the_title_is_taken_out_whatever_stands_below_references():
+    pytest.importorskip("presidio_analyzer")
+    from vesalius.privacy import Scrubber
+
+    image = Image("a.png", "Scan of Mr. John Smith, MRN 4711234")
+    parts = (Heading("References"), image, "Smith J, Doe A. A trial. Lancet 2019; 12: 3-4.")
+    found = scrub(Document("x", parts, {"title": "Letter about Mr. John Smith"}), Scrubber(), Tally())
+    assert "Smith" not in found.facts["title"] and "Smith" not in found.images[0].alt
+    assert isinstance(found.parts[0], Heading) and found.parts[0] == "References"
 
 
 def build_and_read(folder: Path, **given) -> list[Document]:

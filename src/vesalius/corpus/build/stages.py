@@ -22,6 +22,8 @@ from vesalius.corpus.filters.heuristics import (
     GopherRepetition,
 )
 from vesalius.corpus.filters.language import Language, detect, sample
+from vesalius.corpus.images.policy import Policy
+from vesalius.corpus.images.robots import refused_by_page
 from vesalius.corpus.read import html
 from vesalius.corpus.read.record import Bad, Raw
 from vesalius.errors import VesaliusError
@@ -33,7 +35,8 @@ _HEURISTICS: dict[str, Callable[[], list[Any]]] = {
     "c4": lambda: [C4Quality(), C4BadWords()],
     "fineweb": lambda: [FineWebQuality()],
 }
-_NO_AI = re.compile(r"\b(?:noai|noimageai|none)\b", re.IGNORECASE)
+# Of a page's text; `noimageai` is about its images, which are judged by themselves.
+_WISHES = Policy(page_refusing=frozenset({"noai", "noindex", "none"}))
 _CC = re.compile(r"creativecommons\.org/(licenses|publicdomain)/([a-z-]+)(?:/([\d.]+))?", re.IGNORECASE)
 
 
@@ -108,10 +111,8 @@ class Stages:
         return {"id": id, "url": url or None, "stage": stage, "reason": reason, "words": words, "text": text}
 
     def _opt_out(self, document: Document) -> Verdict:
-        facts = document.facts
-        if found := _NO_AI.search(str(facts.get("robots", ""))):
-            return f"robots: {found[0].lower()}"
-        return "tdm-reservation" if str(facts.get("tdm_reservation", "")) == "1" else document
+        refusal = refused_by_page(document.facts, _WISHES)
+        return refusal[1] if refusal else document
 
     def _licence(self, document: Document) -> Verdict:
         licence = licence_name(str(document.facts.get("licence", "")))
