@@ -74,6 +74,35 @@ def test_what_is_done_is_not_done_again_and_what_crashed_is(tmp_path):
     assert sorted(calls(tmp_path)) == ["1", "2", "die", "die"]
 
 
+def threads():
+    """How many threads numpy's and torch's libraries take here."""
+    import torch
+    from threadpoolctl import threadpool_info
+
+    return max(torch.get_num_threads(), *(pool["num_threads"] for pool in threadpool_info()))
+
+
+def test_a_worker_computes_with_one_thread_unless_the_user_says_otherwise(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    script = tmp_path / "driver.py"
+    script.write_text(ALONE)
+    command = [sys.executable, str(script), str(tmp_path), str(Path(__file__).parent)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert json.loads(said) == [1]
+
+
+ALONE = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from test_run import *
+if __name__ == "__main__":
+    with Run(sys.argv[1] + "/run.sqlite") as run:
+        jobs = [Unit("threads", "1", ())]
+        work(run, jobs, threads, crashed=crashed, label="test", workers=1)
+        print(results(run, jobs))
+"""
+
+
 def begin_and_end(folder, name):
     """Says when it was at work."""
     begun = time.monotonic()

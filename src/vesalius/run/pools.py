@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from vesalius.errors import VesaliusError
 from vesalius.run.files import cores
 
-THREADS = ("OMP_NUMTHREADS", "OPENBLAS_NUMTHREADS", "MKL_NUMTHREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Pool(Protocol):
