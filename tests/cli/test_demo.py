@@ -62,7 +62,7 @@ def test_networks_are_clicked_beside_the_segmenters_and_what_was_forgotten_is_sa
     whole = {"generalist", "tuned", "joined", "seeds", *MODELS}
     assert set(table["model"]) == {*whole, "expert pancreas", "expert gall_bladder"}
     assert set(table.filter(model="expert pancreas")["target"]) == {"pancreas"}
-    assert table["case"].n_unique() == 5 and set(table["metric"]) == {"dsc@1", "nsd@1"}
+    assert table["case"].n_unique() == 5 and set(table["metric"]) == {"dsc@1"}
     walker = [t.filter(model="walker", metric=m).sort("case", "target")["value"].to_list()
               for t, m in ((table, "dsc@1"), (pl.read_parquet(out / "scores.parquet"), "dsc"))]  # fmt: skip
     assert walker[0] == walker[1]  # it takes no clicks

@@ -70,6 +70,13 @@ def test_small_words_in_a_large_image_are_found_across_tiles():
     assert 660 <= box.left <= 690 and 710 <= box.top <= 730 and box.right > 790
 
 
+def test_the_largest_places_are_read_first():
+    image = written(written(texture(600, 600), "axis 12", (40, 40), 12), "DOE JANE 01/02/1950", (120, 300), 30)
+    assert len(burnt_in(image)) == 2
+    (box,) = burnt_in(image, most=1)
+    assert box.top > 280
+
+
 def test_images_without_text_are_not_flagged():
     assert burnt_in(texture()) == []
     assert burnt_in(np.zeros((64, 64), np.uint8)) == []

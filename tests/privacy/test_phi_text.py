@@ -126,6 +126,21 @@ def test_who_has_a_title_in_one_paragraph_is_found_by_surname_in_the_next(scrubb
     assert first.text == "We admitted Mr. [NAME]."
 
 
+def test_names_alone_can_be_left_where_no_patient_is_spoken_of():
+    scrubber = Scrubber(guess="patients")
+    news = ["John Smith met Angela Merkel in Paris.", "Mr. Peter Jones, DOB 03/04/1961, was there."]
+    assert scrubber.scrub(news[0]).text == news[0]
+    note = "The patient was seen by John Smith today."
+    assert scrubber.scrub(note).text == "The patient was seen by [NAME] today."
+    together = [one.text for one in scrubber.scrub_together(news)]  # a date of birth in one paragraph is enough
+    assert together[0].startswith("[NAME] met [NAME]") and together[1].startswith("Mr. [NAME], DOB [DATE OF BIRTH]")
+
+
+@pytest.mark.parametrize("text", ["Next show: Allentown, PA @ PPL Center", "LOOK WHAT YOU MADE ME DO"])
+def test_states_and_verbs_are_no_degrees(scrubber: Scrubber, text: str):
+    assert scrubber.find(text) == []
+
+
 def test_what_is_below_a_heading_of_references_stays(scrubber: Scrubber):
     paragraphs = ["Mr. Jan Kowalczyk fell.", "References", "John Smith. A book of mine, printed somewhere."]
     assert [one.text for one in scrubber.scrub_together(paragraphs)][2] == paragraphs[2]

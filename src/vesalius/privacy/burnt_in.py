@@ -30,12 +30,14 @@ class TextBox(NamedTuple):
     score: float
 
 
-def burnt_in(pixels: np.ndarray) -> list[TextBox]:
+def burnt_in(pixels: np.ndarray, most: int | None = None) -> list[TextBox]:
     """Boxes of text in an image, from top to bottom.
 
     Args:
         pixels: uint8, grey (rows, columns) or (rows, columns, 1), RGB or RGBA (alpha is ignored). DICOM pixels are to
             be windowed first, as they are shown.
+        most: proposed boxes that are read of each 800 × 800 pixels, the largest: a chart has dozens, and reading takes
+            most of the time. None reads all.
 
     Raises:
         VesaliusError: code `shape`, other pixels; code `library`, the extra is not installed.
@@ -48,7 +50,9 @@ def burnt_in(pixels: np.ndarray) -> list[TextBox]:
     for top in _starts(rows):
         for left in _starts(columns):
             tile = image[top : top + _MOST, left : left + _MOST]
-            found += [(left + x0, top + y0, left + x1, top + y1, score) for x0, y0, x1, y1, score in _in_tile(tile)]
+            found += [
+                (left + x0, top + y0, left + x1, top + y1, score) for x0, y0, x1, y1, score in _in_tile(tile, most)
+            ]
     boxes = [
         TextBox(
             max(0, int(x0)), max(0, int(y0)), min(columns, int(np.ceil(x1))), min(rows, int(np.ceil(y1))), round(s, 2)
@@ -77,14 +81,17 @@ def _starts(length: int) -> list[int]:
     return [*range(0, length - _MOST, _MOST - _OVERLAP), length - _MOST]
 
 
-def _in_tile(tile: np.ndarray) -> list[tuple[float, float, float, float, float]]:
-    seen = _reader()(tile, use_det=True, use_cls=False, use_rec=True)
-    found = []
-    if seen.boxes is None:
+def _in_tile(tile: np.ndarray, most: int | None) -> list[tuple[float, float, float, float, float]]:
+    reader = _reader()
+    proposed = reader(tile, use_det=True, use_cls=False, use_rec=False).boxes
+    if proposed is None:
         return []
-    for box, words, score in zip(seen.boxes, seen.txts, seen.scores, strict=True):
-        corners = np.asarray(box)
-        (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+    sides = [np.ptp(box, axis=0).prod() for box in proposed]
+    boxes = [proposed[i] for i in np.argsort(sides, kind="stable")[::-1][:most]]
+    read = reader.recognize_txt(reader.crop_text_regions(tile, boxes))
+    found = []
+    for box, words, score in zip(boxes, read.txts, read.scores, strict=True):
+        (x0, y0), (x1, y1) = box.min(axis=0), box.max(axis=0)
         letters = sum(map(str.isalnum, words))
         # A few letters that fill much of an image are nuclei, vessels or a lung that the reader took for an O.
         share = min((y1 - y0) / tile.shape[0], (x1 - x0) / tile.shape[1])

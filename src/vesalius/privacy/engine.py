@@ -4,7 +4,7 @@ spaCy's English model comes as the package that `scrubber.MODEL` names, with the
 package or folder with a recogniser of entities can take its place. Only that recogniser of it runs.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -74,11 +74,28 @@ class NameEngine(NlpEngine):
         return next(self.process_batch([text], language))[1]
 
     def process_batch(
-        self, texts: Iterable[str], language: str, batch_size: int = 256, n_process: int = 1, **others: Any
+        self,
+        texts: Iterable[str],
+        language: str,
+        batch_size: int = 256,
+        n_process: int = 1,
+        ask: Sequence[bool] | None = None,
+        **others: Any,
     ) -> Iterator[tuple[str, NlpArtifacts]]:
-        """The people of texts, in their order; sentences of all of them go through the model together."""
+        """The people of texts, in their order; sentences of all of them go through the model together.
+
+        Args:
+            texts, language, batch_size: as of spaCy's `pipe`.
+            n_process, others: Presidio's, without a meaning here.
+            ask: of which texts the model is asked; None, of all.
+        """
         texts = list(texts)
-        asked = [(number, at) for number, text in enumerate(texts) for at in worth_asking(text, self.keep_published)]
+        asked = [
+            (number, at)
+            for number, (text, wanted) in enumerate(zip(texts, ask or [True] * len(texts), strict=True))
+            if wanted
+            for at in worth_asking(text, self.keep_published)
+        ]
         found: list[list[Person]] = [[] for _ in texts]
         sentences = (texts[number][start:end] for number, (start, end) in asked)
         for doc, (number, (start, _)) in zip(self.nlp.pipe(sentences, batch_size=batch_size), asked, strict=True):

@@ -47,6 +47,7 @@ NEVER = (
     """
     )
 )
+_NO_DEGREE = regex.compile(r"[ ]?,?[ ]?(?:PA|DO|MA|MS|BA)\b")
 _NEED_A_LIST = frozenset(("age, one word", "called", "by, perhaps cited", "patient, one word"))
 
 
@@ -109,6 +110,8 @@ def _plausible(text: str, start: int, end: int, rule: str, match: Any) -> bool:
         return _after_small_title(text, start, match, known)
     if rule == "in capitals, listed":
         return letters[0] in surnames() and letters[-1] in given_names()
+    if rule.startswith("degree") and _NO_DEGREE.match(text, end) and letters[0] not in given_names():
+        return False  # "Allentown, PA", "WHAT YOU MADE ME DO"
     if rule in ("patient", "age", "degree", "degree after a blank", "papers behind"):
         return any(may_be_name(word) for word in letters) and not any(word in NEVER for word in letters)
     if rule in ("by", "relative", "job"):

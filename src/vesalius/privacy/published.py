@@ -14,15 +14,20 @@ from vesalius.privacy.lexicon import FUNCTION, THINGS
 
 GUESSES, NAMES, ALL = range(3)
 _F = regex.VERSION1
-_CLINICAL = regex.compile(
-    r"\b(?:MRN|DOB|D\.O\.B|NHS|SSN)\b|\b(?:Mrs?|Ms|Miss|Frau|Herrn?)\b\.?[ ]\p{Lu}|\b(?:MRS?|MISS)\b\.?[ ]\p{Lu}{3}|"
+_OF_PATIENTS = (
+    r"\b(?:MRN|DOB|D\.O\.B|SSN)\b|"
     r"(?i:\bdate of birth\b|"
     r"\bbirth ?date\b|\b(?:patient|hospital|record|chart|insurance|policy) (?:id|no|number)\b|"
-    r"\bpatient(?: name| id)?[ ]?:|\bname[ ]?:|"
-    r"\bmedical record n|\bnext of kin\b|\bnhs number\b|\battending\b|\breferring\b|\bcc:|\bdear\b|"
-    r"\bemergency contact\b|\bphone:|\btelephone:|"
+    r"\bpatient(?: name| id)?[ ]?:|"
+    r"\bmedical record n|\bnext of kin\b|\bnhs number\b|"
+    r"\bemergency contact\b|"
     r"\bthe patient (?:was|is|has|had|reported|reports|denies|denied|presented)\b|\bdischarge summary\b|"
-    r"\bprogress note\b)",
+    r"\bprogress note\b)"
+)
+_PATIENTS = regex.compile(_OF_PATIENTS, _F)
+_CLINICAL = regex.compile(
+    r"\bNHS\b|\b(?:Mrs?|Ms|Miss|Frau|Herrn?)\b\.?[ ]\p{Lu}|\b(?:MRS?|MISS)\b\.?[ ]\p{Lu}{3}|"
+    r"(?i:\bname[ ]?:|\battending\b|\breferring\b|\bcc:|\bdear\b|\bphone:|\btelephone:)|" + _OF_PATIENTS,
     _F,
 )
 _PARTICLE = (
@@ -127,6 +132,11 @@ _THANKS = tuple(
         r"academic editor|edited by|handling editor|conceived and designed)\b)[^\n]*",
     )
 )
+
+
+def of_patients(text: str) -> bool:
+    """Whether it speaks of a patient: a record number, a date of birth, "the patient was"; a title is not enough."""
+    return _PATIENTS.search(text) is not None
 
 
 @lru_cache(1024)

@@ -21,9 +21,11 @@ from vesalius.corpus.dedup import count_images, frequent
 from vesalius.corpus.images import Fetched, Wanted, check, fetch_all, picture, too_unsafe
 from vesalius.corpus.images.fetch import known
 from vesalius.corpus.images.local import is_local
+from vesalius.corpus.images.robots import refused_by_page
 from vesalius.run import progress, replacing
 
 _WISHES = ("robots", "tdm_reservation")  # of a page's owner
+_SEEN, _READ = 800, 6  # pixels of a side in which text is looked for; places that are read: a name would be among them
 
 
 def fetch_images(sources: Sequence[Source], texts: Path, whole: Path, out: Path, asked: Images) -> dict[str, int]:
@@ -58,12 +60,17 @@ def _wanted(sources: Sequence[Source], texts: Path, whole: Path, asked: Images) 
 def pictures_of(folder: str, whole: str, images: str, asked: Images) -> dict[str, Any]:
     """Checks and scores a source's images; see the module. Gives how many are kept, and why others are not."""
     name = Path(folder).name
-    documents = [[image.url for image in document.images] for document in left(Path(folder), gone(whole, name))]
+    documents: list[list[str]] = []
+    refused: dict[str, str] = {}
+    for document in left(Path(folder), gone(whole, name)):
+        documents.append([image.url for image in document.images])
+        if refusal := refused_by_page(document.facts, asked.policy):
+            refused |= dict.fromkeys(documents[-1], refusal[0])
     urls = list(dict.fromkeys(url for document in documents for url in document))
     rows = {fetched.url: _judged(fetched, Path(images), asked) for fetched in known(images, urls)}
     if not asked.fetch:
         rows |= {url: {"reason": "", "facts": {}} for url in urls if url not in rows and not is_local(url)}
-    rows |= {url: {"reason": "not fetched", "facts": {}} for url in urls if url not in rows}
+    rows |= {url: {"reason": refused.get(url, "not fetched"), "facts": {}} for url in urls if url not in rows}
     with replacing(Path(whole) / f"{name}.images.json") as part:
         part.write_text(json.dumps(rows), "utf-8")
     digests = [[d for url in document if (d := rows[url]["facts"].get("sha256"))] for document in documents]
@@ -106,10 +113,10 @@ def _judged(fetched: Fetched, images: Path, asked: Images) -> dict[str, Any]:
 
 
 def _burnt_in(data: bytes, asked: Images) -> int:
-    """How many places of the image have text."""
+    """How many places of the image have text, of the largest that might."""
     from vesalius.privacy import burnt_in
 
-    return len(burnt_in(np.asarray(picture(data, 1600, asked.limits))))
+    return len(burnt_in(np.asarray(picture(data, _SEEN, asked.limits)), most=_READ))
 
 
 @cache

@@ -65,7 +65,7 @@ class Stages:
         if recipe.privacy:
             from vesalius.privacy import Scrubber
 
-            self._scrubber = Scrubber()
+            self._scrubber = Scrubber(guess="patients")
             self._steps.append(("privacy", self._private))
 
     def __call__(self, record: Raw | Document | Bad) -> tuple[Document | None, dict[str, Any] | None]:

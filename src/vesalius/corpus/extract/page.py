@@ -18,6 +18,7 @@ import numpy as np
 from vesalius.corpus.extract import scan as s
 from vesalius.corpus.extract.body import body
 from vesalius.corpus.extract.dom import well_formed
+from vesalius.corpus.extract.said import said
 
 _SOURCES = ("data-src", "data-original", "data-lazy-src", "data-hi-res-src", "src")
 _SETS = ("data-srcset", "srcset")
@@ -53,12 +54,14 @@ class Page:
         lines: paragraphs, headings, items, rows and captions, in order.
         headings: which of the lines are headings, and their level: {line: 1 to 6}.
         images: in order.
+        said: about itself, see `said.py`.
     """
 
     title: str
     lines: tuple[str, ...]
     headings: dict[int, int]
     images: tuple[Image, ...]
+    said: dict[str, str]
 
     @property
     def text(self) -> str:
@@ -80,7 +83,7 @@ def extract(page: bytes, url: str = "", encoding: str | None = None) -> Page:
     lines, headings, line_of = _lines(blocks, elements, wanted)
     found = tuple(_images(html, blocks, elements, images, wanted, line_of, url))
     title = next((_text(blocks, b) for b in np.flatnonzero(elements.kind[blocks.element] == s.TITLE)[:1]), "")
-    return Page(title, tuple(lines), headings, found)
+    return Page(title, tuple(lines), headings, found, said(html))
 
 
 def _text(blocks: s.Blocks, b: int) -> str:

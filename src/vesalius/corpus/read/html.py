@@ -40,7 +40,9 @@ def document(raw: Raw) -> Document:
     page = extract(raw.content, raw.url, raw.charset)
     if not page.lines:
         raise VesaliusError("holds no main text", remedy="leave it out", code="empty")
-    known = {"title": page.title, "url": raw.url, **raw.facts}
+    known = {"title": page.title, "url": raw.url, **page.said, **raw.facts}
+    if "robots" in raw.facts and "robots" in page.said:  # headers and page; either may refuse
+        known["robots"] = f"{page.said['robots']}, {raw.facts['robots']}"
     return to_document(page, raw.id, {key: value for key, value in known.items() if value})
 
 

@@ -1,0 +1,28 @@
+"""What a page says about itself: wishes of its owner and its licence."""
+
+import pytest
+
+from vesalius.corpus.extract.dom import well_formed
+from vesalius.corpus.extract.said import said
+
+CC = "https://creativecommons.org/licenses/by/4.0/"
+
+
+@pytest.mark.parametrize(
+    "head, facts",
+    [
+        ('<META NAME=Robots content="noai, noimageai">', {"robots": "noai, noimageai"}),
+        ("<meta content='noai' name='robots'><meta name=robots content=nofollow>", {"robots": "noai, nofollow"}),
+        ("<meta name=tdm-reservation content=1>", {"tdm_reservation": "1"}),
+        (f"<link rel='license' href={CC}>", {"licence": CC}),
+        (f"<a rel='license noopener' href={CC}>CC</a><a rel=license href={CC}>CC</a>", {"licence": CC}),
+        ("<a rel=license href=/a>one</a><a rel=license href=/b>another's</a>", {}),
+        ("<meta name=DC.rights content=CC0>", {"licence": "CC0"}),
+        ("<meta name=googlebot content=noai>", {}),
+        ("<!-- <meta name=robots content=noai> -->", {}),
+        ('<script>\'<meta name="robots" content="noai">\'</script>', {}),
+        ("<p>The robots meta tag has a license.</p>", {}),
+    ],
+)
+def test_it_is_read_where_the_page_says_it(head: str, facts: dict) -> None:
+    assert said(well_formed(f"<html><head>{head}</head><body><p>x</p></body></html>".encode())) == facts
