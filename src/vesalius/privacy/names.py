@@ -47,7 +47,7 @@ NEVER = (
     """
     )
 )
-_NO_DEGREE = regex.compile(r"[ ]?,?[ ]?(?:PA|DO|MA|MS|BA)\b")
+_NO_DEGREE = regex.compile(r"[ ]?,?[ ]?(?:PA|DO|MA|ME|MS|BA)\b")
 _NEED_A_LIST = frozenset(("age, one word", "called", "by, perhaps cited", "patient, one word"))
 
 
