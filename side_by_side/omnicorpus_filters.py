@@ -203,7 +203,7 @@ def environment() -> str:
     folder = HERE / ".venv" / "corpus"
     if not (folder / ".made").exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        names = ["trafilatura", "nltk", "lxml", "datatrove"]
+        names = ["trafilatura", "nltk", "lxml", "lxml_html_clean", "datatrove"]
         subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "-q", *names], check=True)
         (folder / ".made").touch()
     return str(folder / "bin" / "python")

@@ -24,7 +24,7 @@ _SOURCES = ("data-src", "data-original", "data-lazy-src", "data-hi-res-src", "sr
 _SETS = ("data-srcset", "srcset")
 _ATTRIBUTE = re.compile(r'([^\s="/]+)="([^"]*)"')
 _AFTER_TITLE = 3  # blocks between a title and the text's first in which an image still belongs to the text
-_ITEMS, _CELLS = (s.LI, s.TERM), (s.CELL,)
+_ITEMS = (s.LI, s.TERM)
 
 
 @dataclass(frozen=True)
@@ -94,42 +94,44 @@ def _lines(blocks: s.Blocks, elements: s.Elements, wanted: np.ndarray) -> tuple[
     """Lines, which are headings, and for each block the number of lines before it."""
     lines: list[str] = []
     headings: dict[int, int] = {}
-    line_of = np.zeros(len(wanted) + 1, np.int32)
+    before = np.zeros(len(wanted) + 1, np.int32)  # 1 after a block that begins a line
     last_row = last_cell = last_item = -1
-    for b in range(len(wanted)):
-        line_of[b] = len(lines)
-        if not wanted[b]:
-            continue
-        text = _text(blocks, b)
-        row, cell, item = _held_by(elements, int(blocks.element[b]))
+    chosen = np.flatnonzero(wanted)
+    # Lists and bytes, since one number at a time comes slowly out of an array.
+    text, kind, parent = blocks.text.tobytes(), elements.kind.tolist(), elements.parent.tolist()
+    columns = (chosen, blocks.start[chosen], blocks.end[chosen], blocks.element[chosen], blocks.level[chosen])
+    for b, start, end, element, level in zip(*(column.tolist() for column in columns), strict=True):
+        part = text[start:end].decode("utf-8", "replace")
+        row, cell, item = _held_by(kind, parent, element)
         if cell >= 0 and cell == last_cell and lines:
-            lines[-1] += f" {text}"
+            lines[-1] += f" {part}"
         elif row >= 0 and row == last_row and lines:
-            lines[-1] += f" | {text}"
-        elif item >= 0 and item != last_item:
-            lines.append(f"- {text}")
+            lines[-1] += f" | {part}"
         else:
-            if blocks.level[b]:
-                headings[len(lines)] = int(blocks.level[b])
-            lines.append(text)
+            before[b + 1] = 1
+            if item >= 0 and item != last_item:
+                lines.append(f"- {part}")
+            else:
+                if level:
+                    headings[len(lines)] = level
+                lines.append(part)
         last_row, last_cell, last_item = row, cell, item
-    line_of[len(wanted)] = len(lines)
-    return lines, headings, line_of
+    return lines, headings, np.cumsum(before)
 
 
-def _held_by(elements: s.Elements, element: int) -> tuple[int, int, int]:
+def _held_by(kind: list[int], parent: list[int], element: int) -> tuple[int, int, int]:
     """The row, the cell and the item that hold an element; -1 where none does."""
-    row = cell = item = -1
+    cell = item = -1
     while element > 0:
-        kind = elements.kind[element]
-        if kind == s.ROW:
+        one = kind[element]
+        if one == s.ROW:
             return element, cell, item
-        if kind == s.CELL and cell < 0:
+        if one == s.CELL and cell < 0:
             cell = element
-        elif kind in _ITEMS and item < 0 and cell < 0:
+        elif one in _ITEMS and item < 0 and cell < 0:
             item = element
-        element = elements.parent[element]
-    return row, -1, item
+        element = parent[element]
+    return -1, -1, item
 
 
 def _images(

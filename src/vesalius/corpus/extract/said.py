@@ -1,46 +1,64 @@
 """What a page says about itself in its markup: which machines it keeps out, and under which licence it stands.
 
-Knows attributes alone; what of it counts is for `build/stages.py` and `images/robots.py`.
+Knows attributes alone; what of it counts is for `build/stages.py` and `images/robots.py`. Tags are looked for in the
+bytes that lexbor wrote: asking its tree costs three times as much as parsing, and expressions a fifth of it.
 """
 
 import re
+from collections.abc import Iterator
 from html import unescape
 
-# Comments and scripts are consumed first, so that what stands in them says nothing.
-_TAGS = re.compile(
-    rb"<!--.*?-->|<(script|style|template|noscript)\b.*?</\1\s*>|<(meta|link|a)\b([^>]*)>", re.DOTALL | re.IGNORECASE
-)
+_REL = re.compile(rb' rel="(?:[^"]*\s)?license[\s"]')
 _ATTRIBUTE = re.compile(r'([^\s="/]+)="([^"]*)"')
-_WANTED = re.compile(rb"\brobots\b|\btdm-reservation\b|\blicen[sc]e\b|\bdc(?:terms)?\.rights\b", re.IGNORECASE)
-_LICENCES = ("license", "licence", "dcterms.license", "dc.rights", "dcterms.rights", "citation_license")
+_LICENCES = frozenset((b"license", b"licence", b"dcterms.license", b"dc.rights", b"dcterms.rights"))
+_NO_MARKUP = ((b"<!--", b"-->"), (b"<script", b"</script"), (b"<style", b"</style"), (b"<template", b"</template"))
 
 
 def said(html: bytes) -> dict[str, str]:
-    """Facts of a page as `dom.well_formed` writes it, where it says them.
+    """Facts of a page (as `dom.well_formed` gives it), where it says them.
 
     Returns:
         `robots`, the words of `<meta name="robots">`; `tdm_reservation`; `licence`, an address or a name, where all
         that `rel="license"` and the like point to is one and the same (a picture's licence is not the page's).
     """
-    words: list[str] = []
-    licences: list[str] = []
-    facts = {}
-    for match in _TAGS.finditer(html) if _WANTED.search(html) else ():
-        if match[2] is None or not _WANTED.search(match[3]):
+    facts: dict[str, str] = {}
+    licences: set[str] = set()
+    for at in _places(html, b"<meta "):
+        tag = html[at : html.find(b">", at)]
+        name = tag.partition(b' name="')[2].partition(b'"')[0].strip().lower()
+        if name not in _LICENCES and name not in (b"robots", b"tdm-reservation"):
             continue
-        pairs = _ATTRIBUTE.findall(match[3].decode("utf-8", "replace"))
-        given = {key.lower(): unescape(value).strip() for key, value in pairs}
-        name, content = given.get("name", "").lower(), given.get("content", "")
-        if name == "robots" and content:
-            words.append(content)
-        elif name == "tdm-reservation" and content:
+        content = _attributes(tag).get("content", "")
+        if not content or not _is_markup(html, at):
+            continue
+        if name == b"robots":
+            facts["robots"] = f"{facts['robots']}, {content}" if "robots" in facts else content
+        elif name == b"tdm-reservation":
             facts["tdm_reservation"] = content
-        elif name in _LICENCES and content:
-            licences.append(content)
-        elif "license" in given.get("rel", "").lower().split() and given.get("href"):
-            licences.append(given["href"])
-    if words:
-        facts["robots"] = ", ".join(words)
-    if len(set(licences)) == 1:
-        facts["licence"] = licences[0]
+        else:
+            licences.add(content)
+    for at in _places(html, b"license"):
+        start, end = html.rfind(b"<", 0, at), html.find(b">", at)
+        tag = html[start:end]
+        if tag[:3] in (b"<a ", b"<li") and _REL.search(tag) and _is_markup(html, start):
+            licences.add(_attributes(tag).get("href", ""))
+    licences.discard("")
+    if len(licences) == 1:
+        facts["licence"] = licences.pop()
     return facts
+
+
+def _places(html: bytes, word: bytes) -> Iterator[int]:
+    at = html.find(word)
+    while at >= 0:
+        yield at
+        at = html.find(word, at + 1)
+
+
+def _attributes(tag: bytes) -> dict[str, str]:
+    return {name.lower(): unescape(value).strip() for name, value in _ATTRIBUTE.findall(tag.decode("utf-8", "replace"))}
+
+
+def _is_markup(html: bytes, at: int) -> bool:
+    """Whether it stands in no comment, script or template."""
+    return all(html.rfind(start, 0, at) <= html.rfind(end, 0, at) for start, end in _NO_MARKUP)

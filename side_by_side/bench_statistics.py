@@ -1,6 +1,6 @@
 """The statistics of a published benchmark: ours against plain loops over scipy and numpy, in one run.
 
-    .venv/bin/python side_by_side/statistics.py [--data ../shared/data/touchstone/totalsegmentator_results]
+    .venv/bin/python side_by_side/bench_statistics.py [--data ../shared/data/touchstone/totalsegmentator_results]
 
 Prints what each part takes, whether the numbers are equal, and the ratio.
 """
