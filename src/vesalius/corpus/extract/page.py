@@ -143,15 +143,16 @@ def _images(
     line_of: np.ndarray,
     url: str,
 ) -> Iterator[Image]:
-    kept = np.concatenate([[0], np.cumsum(wanted)])
-    if not kept[-1]:
+    kept = [0, *np.cumsum(wanted).tolist()]
+    if not kept[-1] or not len(images.start):
         return
     first = int(np.argmax(wanted))
     heads = np.flatnonzero(blocks.level[:first] == 1)
     title = int(heads[-1]) if len(heads) else first
     seen = set()
-    for start, end, block, element in zip(*images, strict=True):
-        if not (_within(elements, kept, int(element)) or title < block <= first <= title + _AFTER_TITLE):
+    holders = tuple(column.tolist() for column in (elements.parent, elements.first, elements.after))
+    for start, end, block, element in zip(*(column.tolist() for column in images), strict=True):
+        if not (_within(*holders, kept, element) or title < block <= first <= title + _AFTER_TITLE):
             continue
         given = {
             name.lower(): unescape(value)
@@ -165,12 +166,11 @@ def _images(
         yield Image(int(line_of[block]), urljoin(url, address), given.get("alt", "").strip(), width, height)
 
 
-def _within(elements: s.Elements, kept: np.ndarray, element: int) -> bool:
+def _within(parent: list[int], first: list[int], after: list[int], kept: list[int], element: int) -> bool:
     """Whether most blocks of the nearest element that holds some are the page's own."""
-    while element > 0 and elements.after[element] == elements.first[element]:
-        element = elements.parent[element]
-    first, after = elements.first[element], elements.after[element]
-    return bool(2 * (kept[after] - kept[first]) >= after - first)
+    while element > 0 and after[element] == first[element]:
+        element = parent[element]
+    return 2 * (kept[after[element]] - kept[first[element]]) >= after[element] - first[element]
 
 
 def _address(given: dict[str, str]) -> str:
