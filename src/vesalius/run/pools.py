@@ -5,6 +5,7 @@ is done already, nor what a failure means; see `work.py`.
 """
 
 import ctypes
+import gc
 import json
 import multiprocessing
 import os
@@ -97,7 +98,8 @@ def _fork_server(preload: str) -> Any:
 
 
 def _start_worker() -> None:
-    """Ctrl-C is the driver's business, and no worker outlives it."""
+    """Ctrl-C is the driver's business, and no worker outlives it; its collector is as lazy as the command's."""
+    gc.set_threshold(50_000, 50, 100)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: of the fork server, which ends with the driver

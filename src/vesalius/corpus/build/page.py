@@ -5,6 +5,7 @@ Knows a corpus that is written (manifest and shards); leaves the frame of a page
 
 import json
 import random
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -135,10 +136,20 @@ def _documents(folder: Path, manifest: dict[str, Any], seed: int) -> str:
         here = [number - first for number in numbers if first <= number < first + shard["documents"]]
         first += shard["documents"]
         if here:
-            with pq.ParquetFile(folder / shard["file"]) as file:
-                table = file.read()
-            shown += [_document(document) for document in from_table(table.take(here))]
+            shown += [_document(document) for document in _rows(folder / shard["file"], here)]
     return f'<div class="documents">{"".join(shown)}</div>' if shown else "<p>None.</p>"
+
+
+def _rows(path: Path, numbers: list[int]) -> Iterator[Document]:
+    """Documents of a shard by their numbers, a row group at a time."""
+    first = 0
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            here = [number - first for number in numbers if first <= number < first + rows]
+            first += rows
+            if here:
+                yield from from_table(file.read_row_group(group).take(here))
 
 
 def _document(document: Document) -> str:

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from vesalius.corpus.document import Document
 from vesalius.run import replacing
 
-_GROUP = 500  # rows
+_GROUP, _LETTERS = 500, 8 << 20  # rows, and letters of them, that are in memory at once at most (and one row more)
 _TEXT = pa.string()
 METADATA = pa.struct(
     {
@@ -70,10 +70,10 @@ def write_documents(documents: Iterable[Document], path: Path) -> int:
 
 
 def read_documents(path: Path) -> Iterator[Document]:
-    """In order, a few hundred in memory at once."""
+    """In order, a group of rows in memory at once."""
     with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=200):
-            yield from from_table(batch)
+        for group in range(file.num_row_groups):
+            yield from from_table(file.read_row_group(group))
 
 
 def from_table(table: pa.Table | pa.RecordBatch) -> Iterator[Document]:
@@ -89,10 +89,20 @@ def write_dropped(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 def _write(rows: Iterable[Mapping[str, Any]], schema: pa.Schema, path: Path) -> int:
     written, rest = 0, iter(rows)
     with replacing(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        while some := list(islice(rest, _GROUP)):
+        while some := list(_group(rest)):
             writer.write_table(pa.Table.from_pylist(some, schema))
             written += len(some)
     return written
+
+
+def _group(rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """The next rows that are written, and later read, together."""
+    size = 0
+    for row in islice(rows, _GROUP):
+        yield row
+        size += sum(len(text or "") for text in row.get("texts", (row.get("text"),)))
+        if size >= _LETTERS:
+            return
 
 
 def _row(document: Document) -> dict[str, Any]:

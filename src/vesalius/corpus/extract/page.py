@@ -150,9 +150,9 @@ def _images(
     heads = np.flatnonzero(blocks.level[:first] == 1)
     title = int(heads[-1]) if len(heads) else first
     seen = set()
-    holders = tuple(column.tolist() for column in (elements.parent, elements.first, elements.after))
+    parents, firsts, afters = elements.parent.tolist(), elements.first.tolist(), elements.after.tolist()
     for start, end, block, element in zip(*(column.tolist() for column in images), strict=True):
-        if not (_within(*holders, kept, element) or title < block <= first <= title + _AFTER_TITLE):
+        if not (_within(parents, firsts, afters, kept, element) or title < block <= first <= title + _AFTER_TITLE):
             continue
         given = {
             name.lower(): unescape(value)
