@@ -5,7 +5,7 @@
 Documents are 150 words of a vocabulary of 20,000, drawn by Zipf's law; a fifth are copies of others with up to a tenth
 of their words changed. The truth is the Jaccard similarity of sets of word 5-grams, asked of each copy and its original
 (random texts share none). Told are recall by bin of similarity, precision at 0.8 (pairs that were joined although they
-are less alike), seconds, and the largest memory of the process. datatrove runs with its defaults (14 buckets of 8, 5-grams).
+are less alike), seconds, and the largest memory of the process. datatrove: its defaults (14 buckets of 8, 5-grams).
 """
 
 import argparse

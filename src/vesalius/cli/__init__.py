@@ -71,7 +71,7 @@ def _top(
 
 def main() -> None:
     """Entry point of the `vesalius` script."""
-    # Importing torch and its like makes millions of objects that stay: looking at them again and again is a fifth of it.
+    # Importing torch and its like makes millions of objects that stay; looking through them is a fifth of the time.
     gc.set_threshold(50_000, 50, 100)
     try:
         app()
