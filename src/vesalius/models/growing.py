@@ -5,6 +5,8 @@ Knows arrays and spacings alone; leaves which seed, which window and what become
 
 import numpy as np
 
+from vesalius.media.distance import depth as depth_in
+
 Box = tuple[slice, slice, slice]
 
 
@@ -122,13 +124,13 @@ def _compact(band: np.ndarray, seed: tuple[int, ...], spacing: np.ndarray, neck:
     joined = whole == whole[seed]
     box = ndimage.find_objects(joined.view(np.uint8))[0]
     joined, at = joined[box], np.array(seed) - [s.start for s in box]
-    depth = ndimage.distance_transform_edt(np.pad(joined, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
+    depth = depth_in(np.pad(joined, 1), spacing)[1:-1, 1:-1, 1:-1]
     reach = np.ceil(15.0 / spacing).astype(int)
     near = tuple(slice(max(0, int(a - r)), int(a + r + 1)) for a, r in zip(at, reach, strict=True))
     cut = min(neck * float(depth[near].max()), widest)
     cores, _ = ndimage.label(depth > cut)
     core = cores == cores[near].ravel()[int(np.argmax(depth[near]))]
-    joined = joined & (ndimage.distance_transform_edt(~core, sampling=spacing) <= cut + spacing.min() / 2)
+    joined = joined & (depth_in(~core, spacing) <= cut + spacing.min() / 2)
     out = np.zeros(band.shape, bool)
     out[box] = _without_holes(joined)
     out[seed] = True

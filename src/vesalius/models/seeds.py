@@ -17,6 +17,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from vesalius.errors import VesaliusError
+from vesalius.media.distance import depth as depth_in
 from vesalius.media.grid import same_axes
 from vesalius.media.volume import Volume
 from vesalius.models.growing import Box, blocks, bounds, brightness, core, finer, grow, odd, to_the_edge
@@ -271,7 +272,7 @@ class SeedSession:
         smooth = ndimage.gaussian_filter(blocks(self._data[box].astype(np.float32, order="C"), steps, np.mean), 0.7)
         change = np.linalg.norm([np.asarray(ndimage.sobel(smooth, axis)) for axis in range(3)], axis=0)
         change /= max(float(np.median(change[inside])), 1e-6) if inside.any() else 1.0
-        depth = ndimage.distance_transform_edt(np.pad(inside, 1), sampling=spacing)[1:-1, 1:-1, 1:-1]
+        depth = depth_in(np.pad(inside, 1), spacing)[1:-1, 1:-1, 1:-1]
         first = np.array([s.start for s in box])
 
         def coarse(points) -> list[tuple[int, ...]]:

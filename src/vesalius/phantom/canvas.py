@@ -11,6 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from vesalius.media.kernels import njit
+
 Vector = Sequence[float] | np.ndarray
 Field = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 Box = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
@@ -151,19 +153,29 @@ class Canvas:
 
         def distance(x, y, z):
             out = np.full(x.shape, 1e3, np.float32)
-            for (ax, ay, az, ra), (bx, by, bz, rb) in pairwise(way):
-                dx, dy, dz, reach = bx - ax, by - ay, bz - az, max(ra, rb) + thicker + 12
-                at = _near((x, y, z), (ax, ay, az), (bx, by, bz), reach)
-                if at is None:
-                    continue
-                px, py, pz = x[at] - ax, y[at] - ay, z[at] - az
-                t = np.clip((px * dx + py * dy + pz * dz) / max(dx * dx + dy * dy + dz * dz, 1e-6), 0, 1)
-                px, py, pz = px - t * dx, (py - t * dy) / flat, pz - t * dz
-                near_by = np.sqrt(px * px + py * py + pz * pz) - (ra + t * (rb - ra) + thicker)
-                np.minimum(out[at], near_by, out=out[at])
+            for a, b in pairwise(way):
+                at = _near((x, y, z), a[:3], b[:3], max(a[3], b[3]) + thicker + 12)
+                if at is not None:
+                    _to_piece(out[at], x[at], y[at], z[at], a, b, thicker, flat)
             return out
 
         self.paint(distance, box, hu, label, rough=rough, clip=clip)
+
+
+@njit(cache=True, nogil=True)
+def _to_piece(out, x, y, z, a, b, thicker, flat):
+    """Lowers `out` to the distance from the surface of a tube's straight piece from `a` to `b` (x, y, z, radius)."""
+    dx, dy, dz = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+    square = max(dx * dx + dy * dy + dz * dz, 1e-6)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            for k in range(out.shape[2]):
+                px, py, pz = x[i, j, k] - a[0], y[i, j, k] - a[1], z[i, j, k] - a[2]
+                t = min(max((px * dx + py * dy + pz * dz) / square, 0.0), 1.0)
+                px, py, pz = px - t * dx, (py - t * dy) / flat, pz - t * dz
+                away = np.sqrt(px * px + py * py + pz * pz) - (a[3] + t * (b[3] - a[3]) + thicker)
+                if away < out[i, j, k]:
+                    out[i, j, k] = away
 
 
 def _near(coordinates, a, b, reach: float) -> tuple[slice, ...] | None:
