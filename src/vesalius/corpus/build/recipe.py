@@ -24,7 +24,7 @@ class Images(Strict):
     policy: Policy = Policy()
     limits: Limits = Limits()
     unsafe: bool = Field(True, description="Score how likely each shows a naked body.")
-    burnt_in: bool = Field(True, description="Count places with text, as a name on a scan; half a second an image.")
+    burnt_in: bool = Field(True, description="Count places with text, as a name on a scan; about a second an image.")
     again: frozenset[str] = Field(frozenset(), description="Statuses that are asked again: timeout, busy, ...")
 
 

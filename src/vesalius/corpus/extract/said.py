@@ -7,7 +7,9 @@ bytes that lexbor wrote: asking its tree costs three times as much as parsing, a
 import re
 from collections.abc import Iterator
 from html import unescape
+from itertools import islice
 
+_MOST, _TAG = 1000, 4096  # places looked at, bytes of a tag: a page that is made to take long must not
 _REL = re.compile(rb' rel="(?:[^"]*\s)?license[\s"]')
 _ATTRIBUTE = re.compile(r'([^\s="/]+)="([^"]*)"')
 _LICENCES = frozenset((b"license", b"licence", b"dcterms.license", b"dc.rights", b"dcterms.rights"))
@@ -23,13 +25,15 @@ def said(html: bytes) -> dict[str, str]:
     """
     facts: dict[str, str] = {}
     licences: set[str] = set()
+    left = _MOST
     for at in _places(html, b"<meta "):
         tag = html[at : html.find(b">", at)]
         name = tag.partition(b' name="')[2].partition(b'"')[0].strip().lower()
         if name not in _LICENCES and name not in (b"robots", b"tdm-reservation"):
             continue
         content = _attributes(tag).get("content", "")
-        if not content or not _is_markup(html, at):
+        left -= 1
+        if left < 0 or not content or not _is_markup(html, at):
             continue
         if name == b"robots":
             facts["robots"] = f"{facts['robots']}, {content}" if "robots" in facts else content
@@ -37,9 +41,9 @@ def said(html: bytes) -> dict[str, str]:
             facts["tdm_reservation"] = content
         else:
             licences.add(content)
-    for at in _places(html, b"license"):
-        start, end = html.rfind(b"<", 0, at), html.find(b">", at)
-        tag = html[start:end]
+    for at in islice(_places(html, b"license"), _MOST):
+        start, end = html.rfind(b"<", max(0, at - _TAG), at), html.find(b">", at, at + _TAG)
+        tag = html[start:end] if start >= 0 else b""
         if tag[:3] in (b"<a ", b"<li") and _REL.search(tag) and _is_markup(html, start):
             licences.add(_attributes(tag).get("href", ""))
     licences.discard("")
