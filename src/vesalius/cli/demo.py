@@ -32,6 +32,9 @@ def demo(
     and a gate. Nothing is scripted: another seed may give another verdict. Killed, the same command goes on; again, it
     takes seconds.
     """
+    from vesalius.run import preload
+
+    preload("vesalius.cli.demo_workers")  # beside what this process imports
     import peft  # noqa: F401  (better missed now than by a worker after a minute)
     import sklearn  # noqa: F401
     from rich.console import Console
@@ -62,21 +65,21 @@ def _steps(job: Any) -> list[tuple[str, str, Any, str]]:
     from vesalius.cli.demo_network import clicked
     from vesalius.cli.demo_steps import GROUPS, IN_DISTRIBUTION, METRICS
 
-    test = [p for p in job.plans if p.split == "test"]
-    training = len(job.plans) - len(test)
+    training, test = (sum(p.split == split for p in job.plans) for split in ("training", "test"))
     return [
         (
             "Hospitals",
-            f"Five hospitals scan {len(job.plans)} patients: scanners, doses, contrast phases and patients differ.",
-            lambda: _made(job.make_hospitals(), len(job.plans), "scans"),
+            "Five hospitals differ in scanners, doses, contrast phases and patients. "
+            f"A, B and C scan {training} patients to learn from.",
+            lambda: _made(job.make_hospitals(), training, "scans"),
             "images and labels as nnU-Net lays them out, and a table of patients (patients.csv)",
         ),
         (
             "Models",
-            f"windows, atlas, walker and forest learn from {training} cases of A, B and C and segment {len(test)} "
-            "others, of A, B, C, and of D and E. Beside them a small SAM-Med3D learns to be clicked, in three forms: "
+            f"windows, atlas, walker and forest learn from these and segment {test} others, which A, B, C, and D and E "
+            "scan meanwhile. Beside them a small SAM-Med3D learns to be clicked, in three forms: "
             "a generalist; fine-tuned in A on pancreas and gall bladder; joined with an expert for each.",
-            lambda: _made(job.learn_and_segment(), 4 + 6 + len(test), "trainings and segmented cases"),
+            lambda: _made(job.learn_and_segment(), 4 + 6 + 2 * test, "trainings, scans and segmented cases"),
             "vesalius train recipes/sam3d/warmup.yaml, pretrain.yaml, expert.yaml, gate.yaml; masks of any other "
             "model, a folder each: predictions/<model>/<case>.nii.gz",
         ),

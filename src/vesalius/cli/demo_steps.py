@@ -7,7 +7,7 @@ does again what it must. Leaves what is said on the way to `demo.py`.
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -77,26 +77,32 @@ class Demo:
         return self.out / "report_clicks"
 
     def make_hospitals(self) -> int:
-        """Scans the cases that are not there yet; returns how many were made now."""
-        code = _code_of("phantom")
-        units = [Unit(f"case/{p.case}", fingerprint(code, p), (str(self.out), p)) for p in self.plans]
+        """Scans the patients to learn from, if they are not there yet; returns how many were scanned now."""
         with self._state() as state:
-            new = self._map(state, units, make_case, "scanning")
+            new = self._map(state, self._scans("training"), learn, "scanning")
             if new or not (self.out / "patients.csv").exists():
                 write_tables(self.out, self.plans)
         return new
 
     def learn_and_segment(self) -> int:
-        """Trains what is not trained yet, classical segmenters and networks side by side; the former segment."""
+        """Trains what is not trained yet, networks and segmenters side by side; scans the others, and segments them.
+
+        In one map: networks are trained one after another, and all else finds room beside them.
+        """
         from vesalius.cli import demo_network
 
         fits = {model: self._fit_unit(model) for model in MODELS}
         code = fingerprint(_code_of("nets", "train", "phantom"), self._of("training"))
         networks = demo_network.units(self.plans, self.seed, self.out / "networks", code)
         folders = [str(self.out / name) for name in ("models", "predictions")]
-        stamps, fitted = [unit.stamp for unit in fits.values()], tuple(unit.key for unit in fits.values())
+        stamps, fitted = [unit.stamp for unit in fits.values()], [unit.key for unit in fits.values()]
         segmentations = [
-            Unit(f"predict/{p.case}", fingerprint(stamps, p), ("segment", str(self.out), *folders, p), fitted)
+            Unit(
+                f"predict/{p.case}",
+                fingerprint(stamps, p),
+                ("segment", str(self.out), *folders, p),
+                (*fitted, f"case/{p.case}"),
+            )
             for p in self._of("test")
         ]
         for model in MODELS:
@@ -104,7 +110,8 @@ class Demo:
             shutil.copyfile(self.out / "dataset.json", self.predictions / model / "dataset.json")
         (self.out / "networks").mkdir(exist_ok=True)
         with self._state() as state:
-            return self._map(state, [*networks, *fits.values(), *segmentations], learn, "learning, segmenting")
+            units = [*networks, *fits.values(), *self._scans("test"), *segmentations]
+            return self._map(state, units, learn, "learning, segmenting")
 
     def click(self) -> Path:
         """Clicks networks and region growing through some test cases; returns the Score table."""
@@ -132,24 +139,20 @@ class Demo:
         common: dict[str, Any] = {"metadata": self.out / "patients.csv", "in_distribution": IN_DISTRIBUTION}
         pictures = Pictures(self.out / "labelsTs", self.predictions, self.out / "imagesTs")
         asked = Settings(**common, forgetting=self.out / "forgetting.yaml")
-        return self._page(self.report, TITLE, self.scores, Settings(**common, groups=GROUPS), pictures) + self._page(
-            self.clicks_report, CLICKS_TITLE, self.out / "clicks.parquet", asked, None
-        )
+        segmenters = self._page(self.report, TITLE, self.scores, Settings(**common, groups=GROUPS), pictures)
+        clicks = self._page(self.clicks_report, CLICKS_TITLE, self.out / "clicks.parquet", asked, None)
+        with self._state() as state:
+            for page in (segmenters, clicks):
+                if not (Path(page.arguments[0]) / "report.html").exists():
+                    state.forget(page)
+            return self._map(state, [segmenters, clicks], write_page, "writing")
 
-    def _page(self, folder: Path, title: str, scores: Path, settings: Any, pictures: Any) -> bool:
+    def _page(self, folder: Path, title: str, scores: Path, settings: Any, pictures: Any) -> Unit:
         import polars as pl
-
-        from vesalius.bench.report import analyse, write
 
         rows = pl.read_parquet(scores).write_csv()  # not the file's hash: it holds the time it was written
         stamp = fingerprint(_code_of("bench", "pages"), rows, file_hash(self.out / "patients.csv"))
-        with self._state() as state:
-            if state.fact(folder.name) == stamp and (folder / "report.html").exists():
-                return False
-        write(analyse([scores], settings), folder, title, pictures)
-        with self._state() as state:
-            state.set_fact(folder.name, stamp)
-        return True
+        return Unit(f"page/{folder.name}", stamp, (str(folder), title, str(scores), settings, pictures))
 
     @staticmethod
     def said(report: Path) -> dict[str, Any]:
@@ -161,6 +164,10 @@ class Demo:
 
     def _of(self, split: str) -> list[Plan]:
         return [p for p in self.plans if p.split == split]
+
+    def _scans(self, split: str) -> list[Unit]:
+        code = _code_of("phantom")
+        return [Unit(f"case/{p.case}", fingerprint(code, p), ("scan", str(self.out), p)) for p in self._of(split)]
 
     def _fit_unit(self, model: str) -> Unit:
         training = self._of("training")
@@ -205,12 +212,13 @@ class Demo:
 
 
 def learn(kind: str, *arguments: Any) -> Any:
-    """One unit, in a worker: a network is trained, a segmenter fitted, or a case segmented."""
+    """One unit, in a worker: a patient is scanned, a network trained, a segmenter fitted, or a case segmented."""
     if kind == "train":
-        from vesalius.train.sam3d.study import do
+        from vesalius.train.sam3d import study
 
-        return do("train", *arguments)
-    return fit_model(*arguments) if kind == "fit" else segment_case(*arguments)
+        return study.do("train", *arguments)
+    do: dict[str, Callable[..., Any]] = {"scan": make_case, "fit": fit_model, "segment": segment_case}
+    return do[kind](*arguments)
 
 
 def _output(training: str) -> str:
@@ -241,6 +249,14 @@ def segment_case(out: str, models: str, predictions: str, plan: Plan) -> dict[st
         seconds[name] = round(time.perf_counter() - begin, 3)
         write_volume(Path(predictions) / name / f"{plan.case}.nii.gz", labels)
     return seconds
+
+
+def write_page(folder: str, title: str, scores: str, settings: Any, pictures: Any) -> str:
+    """Judges a table of scores and writes its page; returns the page's name."""
+    from vesalius.bench.report import analyse, write
+
+    write(analyse([scores], settings), folder, title, pictures)
+    return Path(folder).name
 
 
 @lru_cache(maxsize=1)

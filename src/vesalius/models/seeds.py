@@ -20,7 +20,19 @@ from vesalius.errors import VesaliusError
 from vesalius.media.distance import depth as depth_in
 from vesalius.media.grid import same_axes
 from vesalius.media.volume import Volume
-from vesalius.models.growing import Box, blocks, bounds, brightness, core, finer, grow, odd, to_the_edge
+from vesalius.models.growing import (
+    Box,
+    blocks,
+    bounds,
+    brightness,
+    core,
+    finer,
+    grow,
+    nearer,
+    odd,
+    parts,
+    to_the_edge,
+)  # fmt: skip
 from vesalius.models.promptable import Prompt, Segmentation, check_prompts
 
 WINDOWS = (24.0, 64.0, 160.0)  # mm from the click to the window's faces; the next one where a region touches a face
@@ -217,7 +229,7 @@ class SeedSession:
         slack = self.options.spread * max(first.spread, brightness(around, 0.0)[1])
         ball = (away <= min(max(BALL[0], gap + 3.0), BALL[1])) & (image >= low - slack) & (image <= high + slack)
         ball[here] = True
-        joined, _ = ndimage.label(ball)
+        joined = parts(ball)
         return box, joined == joined[here]  # type: ignore[return-value]
 
     def _take(self, mask: np.ndarray, seeds: list[tuple[int, ...]], against: list[tuple[int, ...]]) -> None:
@@ -262,7 +274,6 @@ class SeedSession:
         neck between them.
         """
         from scipy import ndimage
-        from skimage.graph import MCP_Geometric
 
         size = np.array(mask.shape)
         mm = max(self._spacing.min(), (size * self._spacing).max() / CONTEST)
@@ -284,9 +295,7 @@ class SeedSession:
         for at in own + foe:
             if not np.isfinite(cost[at]):
                 cost[at] = 1.0
-        away, _ = MCP_Geometric(cost, sampling=tuple(spacing)).find_costs(own)
-        near, _ = MCP_Geometric(cost, sampling=tuple(spacing)).find_costs(foe)
-        won = near < away
+        won = nearer(cost, spacing, own, foe)
         for axis, step in enumerate(steps):
             won = np.repeat(won, step, axis=axis)
         return won[tuple(slice(0, n) for n in mask.shape)]

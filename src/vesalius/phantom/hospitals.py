@@ -171,6 +171,8 @@ def make_case(folder: str, plan: Plan) -> dict[str, Any]:
 def write_tables(folder: str | Path, plans: list[Plan]) -> None:
     """`patients.csv` and `dataset.json` (also beside the labels, where a reader of masks looks for names)."""
     folder = Path(folder)
+    for split in ("labelsTr", "labelsTs"):
+        (folder / split).mkdir(parents=True, exist_ok=True)
     with replacing(folder / "patients.csv") as part:
         pl.DataFrame([plan.metadata() for plan in plans]).write_csv(part)
     content = {

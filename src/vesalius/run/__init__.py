@@ -5,6 +5,7 @@ Workers are processes that may die or hang and cost one unit each: on this machi
 
 from vesalius.run.console import console, progress
 from vesalius.run.files import cores, file_hash, file_stamp, fingerprint, provenance, replacing
+from vesalius.run.pools import preload
 from vesalius.run.state import Interrupted, Run, Unit
 from vesalius.run.work import opened, sigterm_as_interrupt, work
 
@@ -18,6 +19,7 @@ __all__ = [
     "file_stamp",
     "fingerprint",
     "opened",
+    "preload",
     "progress",
     "provenance",
     "replacing",

@@ -47,12 +47,12 @@ class Pool(Protocol):
 class Processes:
     """Worker processes on this machine."""
 
-    def __init__(self, size: int | None, timeout: float | None, preload: str):
+    def __init__(self, size: int | None, timeout: float | None, module: str):
         from pebble import ProcessPool
 
         self.size = size or cores()
         self._timeout = timeout
-        self._pool = ProcessPool(max_workers=self.size, initializer=_start_worker, context=_fork_server(preload))
+        self._pool = ProcessPool(max_workers=self.size, initializer=_start_worker, context=preload(module))
 
     def submit(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Future:
         """See `Pool`."""
@@ -78,15 +78,17 @@ def timed(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str
     return result, time.perf_counter() - start
 
 
-def _fork_server(preload: str) -> Any:
-    """A context whose workers begin clean: fork would copy locks that threads of numpy and polars hold.
+def preload(module: str) -> Any:
+    """Begins the server that workers are forked from, with a module imported; returns the context of its workers.
 
-    There is a worker a core already, so libraries in them get one thread each unless the user says otherwise.
+    There is one a process: what it has imported first, all workers have. Workers begin clean: a fork of this process
+    would copy locks that threads of numpy and polars hold. There is a worker a core already, so libraries in them get
+    one thread each unless the user says otherwise.
     """
     from multiprocessing import forkserver
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([preload])
+    context.set_forkserver_preload([module])
     given = {name: os.environ.get(name) for name in THREADS}
     try:
         os.environ.update({name: value or "1" for name, value in given.items()})

@@ -143,6 +143,11 @@ class Run:
         """What was put is on disk when this returns."""
         self.connection.commit()
 
+    def forget(self, unit: Unit) -> None:
+        """Leave a unit to be done again."""
+        with self.connection:
+            self.connection.execute("DELETE FROM units WHERE key = ?", (unit.key,))
+
     def payloads(self, units: Iterable[Unit]) -> Iterator[tuple[Unit, Any, float, str]]:
         """(unit, payload, seconds, state) of each unit that has one, in the order given."""
         for unit in units:

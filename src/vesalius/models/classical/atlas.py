@@ -42,6 +42,7 @@ class Atlas:
         self.histograms, self.levels = histograms, levels
         self._placed: tuple[Work, np.ndarray] | None = None
         self._prior: tuple[Work, tuple[slice, ...], np.ndarray] | None = None
+        self._posterior: tuple[Work, tuple[slice, ...], np.ndarray] | None = None
 
     @classmethod
     def fit(cls, cases: Iterable[Work], names: dict[int, str]) -> Self:
@@ -95,7 +96,12 @@ class Atlas:
         return box, np.concatenate([np.maximum(1 - organs.sum(axis=0, keepdims=True), 1e-3), organs])
 
     def posterior(self, work: Work) -> tuple[tuple[slice, ...], np.ndarray]:
-        """Prior times likelihood, normalised: (1 + structures, *box)."""
+        """Prior times likelihood, normalised: (1 + structures, *box); remembered too."""
+        if self._posterior is None or self._posterior[0] is not work:
+            self._posterior = work, *self._posterior_of(work)
+        return self._posterior[1], self._posterior[2].copy()
+
+    def _posterior_of(self, work: Work) -> tuple[tuple[slice, ...], np.ndarray]:
         box, prior = self.prior(work)
         hu = smooth(work.hu, work.spacing, 1.8)[box]
         prior[1:] *= work.body[box]

@@ -150,13 +150,15 @@ def _arrays(grown, labels: list[int]) -> dict[str, np.ndarray]:
 
 @numba.njit(cache=True, nogil=True)
 def _walk_trees(seen, feature, threshold, child, share, roots):
-    """Mean share of each class over the trees, (voxels, classes)."""
-    out = np.zeros((seen.shape[0], share.shape[1]), np.float32)
-    for i in range(seen.shape[0]):
+    """Mean share of each class over the trees, (voxels, classes); a tree for many voxels while it is in the cache."""
+    count, classes = seen.shape[0], share.shape[1]
+    out = np.zeros((count, classes), np.float32)
+    for start in range(0, count, 2048):
         for root in roots:
-            node = root
-            while feature[node] >= 0:
-                node = child[node, 0 if seen[i, feature[node]] <= threshold[node] else 1]
-            for k in range(share.shape[1]):
-                out[i, k] += share[node, k]
+            for i in range(start, min(start + 2048, count)):
+                node = root
+                while feature[node] >= 0:
+                    node = child[node, 0 if seen[i, feature[node]] <= threshold[node] else 1]
+                for k in range(classes):
+                    out[i, k] += share[node, k]
     return out / len(roots)

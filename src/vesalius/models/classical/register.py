@@ -5,12 +5,15 @@ along the body's axis, since scans begin and end anywhere. Plain numpy and scipy
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
+from vesalius.media.kernels import njit
 from vesalius.models.classical.segmenter import Work, smooth
 
 STEP = 8.0  # mm of the template's grid
+STILL = 0.02  # voxels of the template: a step that moves nothing further is the last
 CLIP = (-250.0, 160.0)
 
 
@@ -108,27 +111,29 @@ class _Fit:
         self.values, self.weights = template.image[use], template.seen[use]
         gradient = np.stack([g[use] for g in np.gradient(template.image)])
         self.middle = (np.array(template.image.shape, np.float32)[:, None] - 1) / 2
+        ends = [(0, n - 1) for n in template.image.shape]
+        self.corners = np.array([(*corner, 1.0) for corner in product(*ends)]).T
         spread = (self.points - self.middle) / 20
         # Twelve columns: a shift along each axis, and each axis times each coordinate.
         self.jacobian = np.concatenate([gradient, *(gradient[i] * spread for i in range(3))]).astype(np.float32)
 
     def run(self, image: np.ndarray, place: np.ndarray, rounds: int) -> tuple[float, np.ndarray]:
-        error, limits = np.inf, np.array(image.shape)[:, None] - 1
-        begin = place.copy()
+        error, begin = np.inf, place.copy()
         for _ in range(rounds):
-            at = place[:3, :3].astype(np.float32) @ self.points + place[:3, 3:].astype(np.float32)
-            inside = ((at >= 0) & (at <= limits)).all(axis=0)
+            found, inside = _sample(image, place.astype(np.float32), self.points)
             weight = self.weights * inside
             if weight.sum() < 0.15 * self.weights.sum():
                 return np.inf, begin
-            left = (sample(image, at) - self.values) * inside
+            left = (found - self.values) * inside
             error = float((weight * left**2).sum() / weight.sum()) * float(self.weights.sum() / weight.sum()) ** 0.3
             weighted = self.jacobian * weight
             hessian = weighted @ self.jacobian.T
             hessian[np.diag_indices(12)] *= 1.01
             hessian[np.arange(3, 12), np.arange(3, 12)] += 0.01 * np.trace(hessian) / 12
-            step = np.linalg.solve(hessian.astype(float), (weighted @ left).astype(float))
-            place = place @ np.linalg.inv(self._matrix(step))
+            step = self._matrix(np.linalg.solve(hessian.astype(float), (weighted @ left).astype(float)))
+            place = place @ np.linalg.inv(step)
+            if np.abs(step @ self.corners - self.corners).max() < STILL:
+                break
         return error, place if _sane(place, begin) else begin
 
     def _matrix(self, step: np.ndarray) -> np.ndarray:
@@ -143,3 +148,27 @@ def _sane(place: np.ndarray, begin: np.ndarray) -> bool:
     """Whether a map is one that a body can have: no axis scaled by more than a half or sheared away."""
     stretch = np.linalg.svd(np.linalg.solve(begin[:3, :3], place[:3, :3]))[1]
     return bool(stretch.min() > 0.6 and stretch.max() < 1.6)
+
+
+@njit(cache=True, nogil=True)
+def _sample(image, place, points):
+    """Trilinear samples at points (3, n) that `place` takes into the image, and which are inside it; 0 elsewhere."""
+    nx, ny, nz = image.shape
+    count = points.shape[1]
+    out, inside = np.zeros(count, np.float32), np.zeros(count, np.bool_)
+    for i in range(count):
+        p, q, r = points[0, i], points[1, i], points[2, i]
+        x = place[0, 0] * p + place[0, 1] * q + place[0, 2] * r + place[0, 3]
+        y = place[1, 0] * p + place[1, 1] * q + place[1, 2] * r + place[1, 3]
+        z = place[2, 0] * p + place[2, 1] * q + place[2, 2] * r + place[2, 3]
+        if x < 0 or y < 0 or z < 0 or x > nx - 1 or y > ny - 1 or z > nz - 1:
+            continue
+        a, b, c = int(x), int(y), int(z)
+        d, e, f = min(a + 1, nx - 1), min(b + 1, ny - 1), min(c + 1, nz - 1)
+        x, y, z = x - a, y - b, z - c
+        near = (image[a, b, c] * (1 - z) + image[a, b, f] * z) * (1 - y)
+        near += (image[a, e, c] * (1 - z) + image[a, e, f] * z) * y
+        far = (image[d, b, c] * (1 - z) + image[d, b, f] * z) * (1 - y)
+        far += (image[d, e, c] * (1 - z) + image[d, e, f] * z) * y
+        out[i], inside[i] = near * (1 - x) + far * x, True
+    return out, inside

@@ -155,10 +155,14 @@ def _body(hu: np.ndarray) -> np.ndarray:
 
     dense = hu > -300
     opened = ndimage.binary_opening(dense, np.ones((3, 3, 1), bool), iterations=2)
-    body = largest(opened)
-    for z in range(hu.shape[2]):
-        body[:, :, z] = ndimage.binary_fill_holes(body[:, :, z])
-    return body
+    # Holes are what is not joined to the border of its slice.
+    around = np.pad(~largest(opened), ((1, 1), (1, 1), (0, 0)), constant_values=True)
+    within = np.zeros((3, 3, 3), bool)
+    within[:, 1, 1] = within[1, :, 1] = True
+    parts, _ = ndimage.label(around, within)
+    outside = np.zeros(parts.max() + 1, bool)
+    outside[parts[0, 0]] = True
+    return ~outside[parts[1:-1, 1:-1]]
 
 
 def largest(mask: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Self
 
 import numpy as np
 
+from vesalius.media.kernels import njit
 from vesalius.media.volume import Volume
 from vesalius.models.classical.atlas import Atlas
 from vesalius.models.classical.segmenter import Work, prepare, restore, smooth, tidy
@@ -60,36 +61,14 @@ class Walker:
 
     def _walk(self, hu: np.ndarray, prior: np.ndarray, unsure: np.ndarray, spacing: np.ndarray) -> np.ndarray:
         """Chances of meeting each structure, (structures, unsure voxels)."""
-        from scipy import sparse
-
         number = np.full(hu.shape, -1, np.int64)
         number[unsure] = np.arange(np.count_nonzero(unsure))
-        count = int(number.max()) + 1
-        degree, known = np.zeros(count), np.zeros((count, len(prior)))
-        rows, columns, weights = [], [], []
-        for axis in range(3):
-            near, far = (tuple(part if i == axis else slice(None) for i in range(3))
-                         for part in (slice(None, -1), slice(1, None)))  # fmt: skip
-            step = np.abs(hu[far] - hu[near])
-            scale = self.edge * max(float(np.median(step)), 2.0)
-            weight = (np.exp(-((step / scale) ** 2)) + 1e-3) * (float(spacing.min()) / float(spacing[axis])) ** 2
-            for here, there in ((near, far), (far, near)):
-                a, b = number[here].ravel(), number[there].ravel()
-                w = weight.ravel()
-                inner = a >= 0
-                degree += np.bincount(a[inner], w[inner], minlength=count)
-                both, edge = inner & (b >= 0), inner & (b < 0)
-                rows.append(a[both])
-                columns.append(b[both])
-                weights.append(w[both])
-                beside = prior[(slice(None), *there)].reshape(len(prior), -1)[:, edge]
-                for k in range(len(prior)):
-                    known[:, k] += np.bincount(a[edge], w[edge] * beside[k], minlength=count)
-        matrix = sparse.csr_matrix(
-            (-np.concatenate(weights), (np.concatenate(rows), np.concatenate(columns))), (count, count)
-        ) + sparse.diags(degree + self.faith)
-        opinion = prior[:, unsure].T
-        return _conjugate_gradients(matrix, known + self.faith * opinion, opinion).T
+        steps = [np.abs(np.diff(hu, axis=axis)) for axis in range(3)]
+        scales = self.edge * np.array([max(float(np.median(s)) if s.size else 0.0, 2.0) for s in steps])
+        shares = (float(spacing.min()) / np.asarray(spacing, float)) ** 2
+        opinion = np.ascontiguousarray(prior[:, unsure].T, np.float64)
+        *matrix, known = _equations(hu, number, np.argwhere(unsure), prior, scales, shares, self.faith)
+        return _conjugate_gradients(*matrix, known + self.faith * opinion, opinion, 40).T
 
     def save(self, path: Path) -> None:
         """Writes what was learned: the atlas."""
@@ -101,21 +80,90 @@ class Walker:
         return cls(Atlas.load(path))
 
 
-def _conjugate_gradients(matrix, right: np.ndarray, first: np.ndarray, rounds: int = 40) -> np.ndarray:
-    """Solves for all columns at once, preconditioned by the diagonal."""
-    x = first.astype(np.float64)
-    scale = 1 / matrix.diagonal()[:, None]
-    left = right - matrix @ x
-    z = scale * left
-    direction, power = z, (left * z).sum(axis=0)
+@njit(cache=True, nogil=True)
+def _equations(hu, number, voxels, prior, scales, shares, faith):
+    """The walker's system: its matrix as CSR (ends of rows, columns, values), the diagonal apart, and what is known.
+
+    Args:
+        hu: of the box.
+        number: of unsure voxels in order, -1 elsewhere.
+        voxels: the unsure, (n, 3).
+        prior: (structures, *box).
+        scales: HU along each axis that make a step unlikely.
+        shares: of a step along each axis.
+        faith: weight of the atlas.
+    """
+    count, classes = len(voxels), prior.shape[0]
+    ends, columns, values = np.zeros(count + 1, np.int64), np.empty(6 * count, np.int64), np.empty(6 * count)
+    diagonal, known = np.full(count, faith), np.zeros((count, classes))
+    used = 0
+    for u in range(count):
+        here = hu[voxels[u, 0], voxels[u, 1], voxels[u, 2]]
+        for axis in range(3):
+            for side in (-1, 1):
+                x, y, z = voxels[u, 0], voxels[u, 1], voxels[u, 2]
+                if axis == 0:
+                    x += side
+                elif axis == 1:
+                    y += side
+                else:
+                    z += side
+                if x < 0 or y < 0 or z < 0 or x >= hu.shape[0] or y >= hu.shape[1] or z >= hu.shape[2]:
+                    continue
+                step = (hu[x, y, z] - here) / scales[axis]
+                weight = (np.exp(-step * step) + 1e-3) * shares[axis]
+                diagonal[u] += weight
+                if number[x, y, z] >= 0:
+                    columns[used], values[used] = number[x, y, z], -weight
+                    used += 1
+                else:
+                    for k in range(classes):
+                        known[u, k] += weight * prior[k, x, y, z]
+        ends[u + 1] = used
+    return ends, columns[:used], values[:used], diagonal, known
+
+
+@njit(cache=True, nogil=True)
+def _conjugate_gradients(ends, columns, values, diagonal, right, first, rounds):
+    """Solves for all columns of `right` at once, preconditioned by the diagonal."""
+    count, classes = right.shape
+    x, left, direction, moved = first.copy(), np.empty_like(right), np.empty_like(right), np.empty_like(right)
+    power, along = np.zeros(classes), np.zeros(classes)
+    _times(ends, columns, values, diagonal, x, moved)
+    for u in range(count):
+        for k in range(classes):
+            left[u, k] = right[u, k] - moved[u, k]
+            direction[u, k] = left[u, k] / diagonal[u]
+            power[k] += left[u, k] * direction[u, k]
     for _ in range(rounds):
-        if power.max() < 1e-6 * len(x) * 1e-3:
+        if power.max() < 1e-9 * count:
             break
-        moved = matrix @ direction
-        length = power / np.maximum((direction * moved).sum(axis=0), 1e-30)
-        x = x + length * direction
-        left = left - length * moved
-        z = scale * left
-        power, before = (left * z).sum(axis=0), power
-        direction = z + power / np.maximum(before, 1e-30) * direction
+        _times(ends, columns, values, diagonal, direction, moved)
+        along[:] = 0
+        for u in range(count):
+            for k in range(classes):
+                along[k] += direction[u, k] * moved[u, k]
+        length = power / np.maximum(along, 1e-30)
+        before = np.maximum(power, 1e-30)
+        power = np.zeros(classes)
+        for u in range(count):
+            for k in range(classes):
+                x[u, k] += length[k] * direction[u, k]
+                left[u, k] -= length[k] * moved[u, k]
+                power[k] += left[u, k] * left[u, k] / diagonal[u]
+        turn = power / before
+        for u in range(count):
+            for k in range(classes):
+                direction[u, k] = left[u, k] / diagonal[u] + turn[k] * direction[u, k]
     return x
+
+
+@njit(cache=True, nogil=True)
+def _times(ends, columns, values, diagonal, x, out):
+    for u in range(len(diagonal)):
+        for k in range(x.shape[1]):
+            out[u, k] = diagonal[u] * x[u, k]
+        for entry in range(ends[u], ends[u + 1]):
+            other, value = columns[entry], values[entry]
+            for k in range(x.shape[1]):
+                out[u, k] += value * x[other, k]

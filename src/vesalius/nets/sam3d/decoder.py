@@ -70,9 +70,17 @@ class MaskDecoder(nn.Module):
 
 
 def paint(features: torch.Tensor, filters: torch.Tensor, grid: Sequence[int]) -> torch.Tensor:
-    """Logits (batch, masks, 4g, 4g, 4g) of filters (batch or 1, masks, channels) on features (see `look`)."""
+    """Logits (batch, masks, 4g, 4g, 4g) of filters (batch or 1, masks, channels) on features (see `look`).
+
+    To put voxels in order moves all channels of a feature at once, but a mask's logits one by one.
+    """
+    batch, _, channels = features.shape
+    shape = (batch, filters.shape[1], *(4 * n for n in grid))
+    if 12 * shape[1] > channels:
+        features = unnest(features.reshape(batch, *grid, 8, 8, channels), 1)
+        return (filters @ features.flatten(1, 3).transpose(1, 2)).reshape(shape)
     painted = (features @ filters.transpose(1, 2)).transpose(1, 2)
-    return unnest(painted.reshape(*painted.shape[:2], *grid, 8, 8))
+    return unnest(painted.reshape(batch, -1, *grid, 8, 8), 2)
 
 
 class Head(nn.Module):

@@ -108,7 +108,7 @@ class WindowAttention(nn.Module):
             bias = torch.cat([bias, logit[..., None]], -1)
             k = F.pad(k, (0, 0, 0, 1))  # a key of zeros: its logit stands in the bias
             v = torch.cat([v, pad_value.expand(batch, -1, -1, -1)], 2)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        out = _attention(q, k, v, bias)
         return self.proj(out.transpose(1, 2).reshape(batch, d, h, w, dim))
 
     def _positions(self, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -130,6 +130,19 @@ class WindowAttention(nn.Module):
             torch.einsum("bndhic,hkc->bndhik", row, self.rel_pos_h[place[:h]]),
             torch.einsum("bndhjc,jkc->bndhjk", row, self.rel_pos_w[place]),
         )
+
+
+def _attention(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """(batch, heads, tokens, channels) each, bias of the logits.
+
+    Where a bias is learned on a CPU, torch has no kernel and looks through all logits for rows of minus infinity, which
+    there are none of here.
+    """
+    if not (bias.requires_grad and bias.device.type == "cpu"):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+    flat = [x.flatten(0, 1) for x in (bias, q, k, v)]
+    logits = torch.baddbmm(flat[0], flat[1], flat[2].transpose(1, 2), alpha=q.shape[-1] ** -0.5)
+    return (logits.softmax(-1) @ flat[3]).unflatten(0, q.shape[:2])
 
 
 def _pads(by_query: torch.Tensor, by_i: torch.Tensor, by_j: torch.Tensor, real: tuple[int, int, int]) -> torch.Tensor:

@@ -54,11 +54,13 @@ def nest(x: torch.Tensor) -> torch.Tensor:
     return x.reshape(batch, grid, grid, grid, 8, 8)
 
 
-def unnest(x: torch.Tensor) -> torch.Tensor:
-    """(batch, n, g, g, g, 8, 8) -> (batch, n, 4g, 4g, 4g); `nest` the other way."""
-    batch, n, grid = x.shape[:3]
-    x = x.reshape(batch, n, grid, grid, grid, *(2,) * 6).permute(0, 1, 2, 5, 8, 3, 6, 9, 4, 7, 10)
-    return x.reshape(batch, n, *(4 * grid,) * 3)
+def unnest(x: torch.Tensor, axis: int) -> torch.Tensor:
+    """`nest` the other way: (..., g, g, g, 8, 8, ...) -> (..., 4g, 4g, 4g, ...); `axis` is that of the first g."""
+    before, grid, after = x.shape[:axis], x.shape[axis : axis + 3], x.shape[axis + 5 :]
+    parted = x.reshape(*before, *grid, *(2,) * 6, *after)
+    order = [axis + i for i in (0, 3, 6, 1, 4, 7, 2, 5, 8)]
+    last = range(axis + 9, parted.ndim)
+    return parted.permute(*range(axis), *order, *last).reshape(*before, *(4 * n for n in grid), *after)
 
 
 def down(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
