@@ -103,6 +103,41 @@ if __name__ == "__main__":
 """
 
 
+def has_imported(module):
+    """Whether the process has it already."""
+    return module in sys.modules
+
+
+def test_workers_begin_with_what_was_preloaded(tmp_path):
+    script = tmp_path / "driver.py"
+    script.write_text(PRELOADED)
+    command = [sys.executable, str(script), str(tmp_path), str(Path(__file__).parent)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said == "[True]\n"
+
+
+PRELOADED = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from test_run import *
+from vesalius.run import preload
+if __name__ == "__main__":
+    preload("chunk")
+    with Run(sys.argv[1] + "/run.sqlite") as run:
+        jobs = [Unit("imported", "1", ("chunk",))]
+        work(run, jobs, has_imported, crashed=crashed, label="test", workers=1)
+        print(results(run, jobs))
+"""
+
+
+def test_what_is_forgotten_is_done_again(tmp_path):
+    jobs = units([1, 2], tmp_path)
+    with Run(tmp_path / "run.sqlite") as run:
+        work(run, jobs, square, crashed=crashed, label="test", workers=1)
+        run.forget(jobs[0])
+        assert run.left(jobs) == jobs[:1]
+
+
 def begin_and_end(folder, name):
     """Says when it was at work."""
     begun = time.monotonic()

@@ -97,6 +97,14 @@ def test_what_was_cleared_is_built_again_not_scored_as_missing(done):
     assert job.score().failed == 0
 
 
+def test_a_report_that_was_removed_is_written_again_alone(done):
+    out, _ = done
+    (out / "report" / "report.html").unlink()
+    job = demo_steps.Demo(out)
+    assert (job.make_hospitals(), job.learn_and_segment(), job.write_reports()) == (0, 0, 1)
+    assert (out / "report" / "report.html").exists()
+
+
 def test_another_seed_is_another_cohort(done):
     out, _ = done
     one, other = demo_steps.Demo(out, 0), demo_steps.Demo(out, 1)

@@ -11,8 +11,8 @@ from vesalius.errors import VesaliusError
 from vesalius.media.volume import Volume
 from vesalius.models.classical import MODELS, fit, load
 from vesalius.models.classical.forest import Forest
-from vesalius.models.classical.register import STEP, Template, features, grid_points, register, sample
-from vesalius.models.classical.segmenter import prepare, tidy
+from vesalius.models.classical.register import STEP, Template, _sample, features, grid_points, register, sample
+from vesalius.models.classical.segmenter import _body, largest, prepare, tidy
 from vesalius.models.classical.walker import Walker, _conjugate_gradients
 from vesalius.phantom.abdomen import LABELS, scan
 from vesalius.phantom.patient import Patient
@@ -129,6 +129,28 @@ def test_registration_finds_a_known_map(training):
     corners = np.array([[15, 12, 10, 1], [45, 12, 10, 1], [30, 34, 10, 1], [30, 23, 26, 1]]).T
     off = ((found - true) @ corners)[:3] * np.array([[4.2], [4.2], [6.0]])
     assert np.abs(off).max() < 2.5  # mm
+
+
+def test_points_of_a_fit_are_sampled_as_scipy_does():
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(7, 5, 1 + 8)).astype(np.float32)
+    place = np.array([[0.91, 0.13, 0, -1.07], [-0.1, 1.07, 0, 0.3], [0, 0.05, 1.2, -0.53], [0, 0, 0, 1]], np.float32)
+    points = grid_points((9, 8, 9))
+    at = place[:3, :3] @ points + place[:3, 3:]
+    found, inside = _sample(image, place, points)
+    assert np.array_equal(inside, ((at >= 0) & (at <= np.array(image.shape)[:, None] - 1)).all(axis=0))
+    assert np.allclose(found[inside], sample(image, at)[inside], atol=1e-5) and not found[~inside].any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_holes_of_a_body_are_filled_slice_by_slice(seed):
+    from scipy import ndimage
+
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(40, 30, 12)), (2, 2, 1))
+    hu = np.where(noise > 0.01 * seed, 0.0, -1000.0)
+    body = largest(ndimage.binary_opening(hu > -300, np.ones((3, 3, 1), bool), iterations=2))
+    expected = np.stack([ndimage.binary_fill_holes(body[:, :, z]) for z in range(12)], axis=2)
+    assert np.array_equal(_body(hu), expected) and expected.any()
 
 
 def test_the_walkers_equations_are_solved():

@@ -9,6 +9,7 @@ import pytest
 
 from vesalius.errors import VesaliusError
 from vesalius.media.volume import Volume
+from vesalius.models.growing import nearer
 from vesalius.models.promptable import Prompt, open_promptable
 from vesalius.models.protocol import open_model, parse_url
 from vesalius.phantom.abdomen import LABELS, scan
@@ -166,3 +167,25 @@ def test_a_click_that_grows_nothing_is_answered_with_its_own_voxel():
     volume = Volume(data.astype(np.int16), np.diag([2.0, 2, 2, 1]))
     mask = open_promptable("seeds:").open(volume).segment([Prompt(at(volume, (12, 12, 12)))]).mask
     assert mask[12, 12, 12]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_nearer_along_paths_is_that_of_two_separate_searches(seed):
+    from skimage.graph import MCP_Geometric
+
+    rng = np.random.default_rng(seed)
+    shape, spacing = tuple(int(n) for n in rng.integers(1, 14, 3)), rng.uniform(0.5, 4, 3)
+    cost = rng.uniform(1, 9, shape)
+    cost[rng.random(shape) < 0.3] = np.inf
+    chosen = rng.permutation(cost.size)[:5]
+    own, foe = ([tuple(int(i) for i in np.unravel_index(c, shape)) for c in part] for part in (chosen[:2], chosen[2:]))
+    for at in own + foe:
+        cost[at] = 1.0
+    away, near = (MCP_Geometric(cost, sampling=tuple(spacing)).find_costs(starts)[0] for starts in (own, foe))
+    assert np.array_equal(nearer(cost, spacing, own, foe), near < away)
+
+
+def test_a_draw_along_paths_is_not_nearer():
+    cost = np.ones((5, 1, 1))
+    assert not nearer(cost, np.ones(3), [(4, 0, 0)], [(0, 0, 0)])[2:].any()
+    assert not nearer(cost, np.ones(3), [(0, 0, 0)], [(4, 0, 0)])[:3].any()

@@ -11,6 +11,7 @@ import torch
 
 from vesalius.errors import VesaliusError
 from vesalius.nets.sam3d import Prompts, Sam3DConfig, Sam3DModel
+from vesalius.nets.sam3d.decoder import paint
 from vesalius.nets.sam3d.encoder import WindowAttention
 from vesalius.nets.sam3d.public import load_public, save_public
 
@@ -119,6 +120,17 @@ def test_a_batch_of_organs_on_one_embedding_equals_one_by_one(small: Sam3DModel)
             for i in range(5)
         ]
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("masks", [1, 2, 7])
+def test_a_mask_is_its_filter_times_the_features_of_each_voxel(masks: int) -> None:
+    torch.manual_seed(0)
+    grid, features, filters = (2, 2, 2), torch.randn(3, 8 * 64, 12), torch.randn(1, masks, 12)
+    found = paint(features, filters, grid)
+    assert found.shape == (3, masks, 8, 8, 8)
+    x, y, z = 5, 2, 7  # token 1, 0, 1; eighth 0, 1, 1; voxel of the eighth 1, 0, 1
+    at = (1 * 4 + 0 * 2 + 1) * 64 + (0 * 4 + 1 * 2 + 1) * 8 + (1 * 4 + 0 * 2 + 1)
+    assert torch.allclose(found[:, :, x, y, z], features[:, at] @ filters[0].T, atol=1e-5)
 
 
 def test_a_crop_that_was_not_normalised_is_refused(small: Sam3DModel) -> None:

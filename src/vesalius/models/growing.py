@@ -160,39 +160,38 @@ def nearer(cost: np.ndarray, spacing: np.ndarray, own: list[tuple[int, ...]], fo
     Returns:
         bool: where `foe` is nearer.
     """
-    shape = np.array(cost.shape)
+    walled = np.pad(cost, 1, constant_values=np.inf)
     moves = np.array([m for m in np.ndindex(3, 3, 3) if m != (1, 1, 1)]) - 1
+    strides = np.array([walled.shape[1] * walled.shape[2], walled.shape[2], 1])
+    starts = (np.array([*own, *foe], np.int64) + 1) @ strides
     lengths = np.linalg.norm(moves * spacing, axis=1)
-    starts = np.array([*own, *foe], np.int64)
-    return _first_there(cost, moves, lengths, starts @ np.array([shape[1] * shape[2], shape[2], 1]), len(own))
+    found = _first_there(walled.ravel(), moves @ strides, lengths, starts, len(own))
+    return found.reshape(walled.shape)[1:-1, 1:-1, 1:-1]
 
 
 @njit(cache=True, nogil=True)
 def _first_there(cost, moves, lengths, starts, owned):
-    nx, ny, nz = cost.shape
+    """`nearer` on a flat volume within walls; moves are steps along it."""
     away = np.full(cost.size, np.inf)
-    foe, settled = np.zeros(cost.size, np.bool_), np.zeros(cost.size, np.bool_)
+    foe, settled = np.zeros(cost.size, np.bool_), np.isinf(cost)
     queue = [(0.0, False, 0) for _ in range(0)]
     for n in range(len(starts)):
         away[starts[n]], foe[starts[n]] = 0.0, n >= owned
         heapq.heappush(queue, (0.0, n >= owned, starts[n]))
-    flat = cost.ravel()
     while queue:
         here, other, at = heapq.heappop(queue)
         if settled[at]:
             continue
         settled[at], foe[at] = True, other
-        x, y, z = at // (ny * nz), at // nz % ny, at % nz
         for m in range(len(moves)):
-            i, j, k = x + moves[m, 0], y + moves[m, 1], z + moves[m, 2]
-            if i < 0 or j < 0 or k < 0 or i >= nx or j >= ny or k >= nz:
+            to = at + moves[m]
+            if settled[to]:
                 continue
-            to = (i * ny + j) * nz + k
-            there = here + lengths[m] * (flat[at] + flat[to]) / 2
-            if there < away[to] or (there == away[to] < np.inf and foe[to] and not other):
+            there = here + lengths[m] * (cost[at] + cost[to]) / 2
+            if there < away[to] or (there == away[to] and foe[to] and not other):
                 away[to], foe[to] = there, other
                 heapq.heappush(queue, (there, other, to))
-    return foe.reshape(cost.shape)
+    return foe
 
 
 def odd(steps: np.ndarray) -> np.ndarray:
