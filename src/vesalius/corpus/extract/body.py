@@ -1,7 +1,8 @@
 """Which blocks are the page's own: a small network votes on each, and the cheapest story of all votes is told.
 
-The weights lie beside this file, made by the steps that `training.py` has. Leaves what a block looks like to
-`features.py`.
+The weights lie beside this file, made by the steps that `training.py` has. In a journal's article its sections have a
+say, too: the pages that the network learned from are news most of all, where text between figures is not the text.
+Leaves what a block looks like to `features.py`, and what sections there are to `sections.py`.
 """
 
 from functools import cache
@@ -10,20 +11,32 @@ from pathlib import Path
 import numpy as np
 
 from vesalius.corpus.extract.features import features
-from vesalius.corpus.extract.scan import TITLE, Blocks, Elements
+from vesalius.corpus.extract.scan import TITLE, WORDS, Blocks, Elements
+from vesalius.corpus.extract.sections import BACK, leaning
 from vesalius.media.kernels import njit
 
 BIAS = 0.5  # a vote must pass it: what surrounds a text does more harm in it than a lost line
 SWITCH = 1.0  # what it costs to go into the body, or out of it
 _SURE = 6.0  # votes count no more than this
+_REFERENCES = np.uint32(1 << next(bit for bit, words in enumerate(WORDS) if "referenc" in words))
 
 
 def body(blocks: Blocks, elements: Elements) -> np.ndarray:
     """(blocks,) bool."""
     if not len(blocks.start):
         return np.zeros(0, bool)
-    wanted = settle(votes_of(features(blocks, elements), _network()) - BIAS, SWITCH)
-    return wanted & (elements.kind[blocks.element] != TITLE)
+    votes = votes_of(features(blocks, elements), _network()) - BIAS
+    said = leaning(blocks)
+    if said is not None:
+        for element in np.flatnonzero(elements.bits & _REFERENCES):
+            held = slice(elements.first[element], elements.after[element])
+            if 2 * (held.stop - held.start) < len(said):  # not a word of the whole page's
+                said[held] = BACK
+        # A long paragraph is more of a witness than a line.
+        spaces = np.concatenate([[0], np.cumsum(blocks.text <= 32)])
+        words = spaces[blocks.end] - spaces[blocks.start] + 1
+        votes = (votes + said) * np.clip(np.sqrt(words / 20), 1, 3)
+    return settle(votes, SWITCH) & (elements.kind[blocks.element] != TITLE)
 
 
 def votes_of(rows: np.ndarray, network: dict[str, np.ndarray]) -> np.ndarray:

@@ -1,0 +1,59 @@
+"""What the headings of a page say: with some of them it is a journal article, and what follows others is not its text.
+
+Publishers agree on little but on the names of sections (English alone is known here). `body.py` weighs what is found.
+"""
+
+import re
+
+import numpy as np
+
+from vesalius.corpus.extract.scan import Blocks
+
+LEAST = 3  # different names that make an article of a page
+FRONT, OWN, BACK = -1.0, 1.0, -4.0  # votes
+_LONGEST = 60  # bytes of a heading that is a section's name
+_NAME = re.compile(
+    r"""^ [^\w\n]* (?: (?: \d+ | [ivx]+ ) [\d.]* [^\w\n]+ )? (?:
+    (?P<own> abstract | summary | introduction | background | methodology | study\ design | findings | limitations
+      | (?: (?: patients | subjects | materials? | data )\ and\ )? methods? (?: \ and\ materials? )?
+      | (?: experimental\ )? results? (?: \ and\ discussion )? | discussions? (?: \ and\ conclusions? )? | conclusions?
+      | case\ (?: report | presentation )
+    ) | (?P<back> references? (?: \ cited )? | bibliography | (?: literature | works )\ cited | reference\ list
+      | acknowledge?ments? | funding (?: \ (?: statement | sources? | information ) )?
+      | financial\ (?: support | disclosure )s? | disclosures?
+      | (?: declaration\ of\ )? (?: competing | conflicts?\ of )\ interests? (?: \ statement )?
+      | author\S{0,4}\ (?: contributions? (?: \ statement )? | information | details | affiliations | response )
+      | data\ availability (?: \ statement )? | abbreviations | keywords? | footnotes | about\ the\ authors?
+      | pre-publication\ history | comments | citations? | decision\ letter | open\ peer\ review
+      | publisher\S{0,4}\ note | copyright | metrics | associated\ data
+    ) ) [^\w\n]* $""",
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+
+
+def leaning(blocks: Blocks) -> np.ndarray | None:
+    """What its section says for each block (votes, as in `body.py`); None where the page is no article.
+
+    Against what stands before the first section of the article's own (dates, addresses), most against sections that are
+    not its text: references, interests, reviews. A section lasts to the next heading of its level or above.
+    """
+    heads = np.flatnonzero(blocks.level)
+    if len(heads) < LEAST:
+        return None
+    text = blocks.text.tobytes()
+    starts, ends = blocks.start[heads].tolist(), blocks.end[heads].tolist()
+    lines = [text[a:b].replace(b"\n", b" ") if b - a <= _LONGEST else b"" for a, b in zip(starts, ends, strict=True)]
+    # All headings at once: most pages have none of these names.
+    found = {match.start(): match for match in _NAME.finditer(b"\n".join(lines).decode("latin-1"))}
+    if len({(match["own"] or match["back"])[:6].lower() for match in found.values()}) < LEAST:
+        return None
+    said, now, within, at = np.full(len(blocks.level), FRONT), FRONT, 0, 0
+    for line, head, after in zip(lines, heads.tolist(), [*heads[1:].tolist(), len(said)], strict=True):
+        level = int(blocks.level[head])
+        if within and level <= within:
+            now, within = OWN, 0
+        if at in found and not within:
+            now, within = (BACK, level) if found[at]["back"] else (OWN, 0)
+        said[head:after] = now
+        at += len(line) + 1
+    return said
