@@ -55,7 +55,6 @@ def test_lists_are_lines() -> None:
     assert sum(line.startswith("- Patients") for line in extract(PAGE.encode()).lines) == 2
 
 
-@pytest.mark.xfail(reason="cells vote one by one: a table in the body is not yet kept as a whole", strict=True)
 def test_tables_are_lines_and_what_follows_them_stays() -> None:
     page = extract(PAGE.encode())
     assert "under 40 | 17 of them" in page.lines and page.text.count("followed for five years") == 9

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from vesalius.corpus.extract.features import features
-from vesalius.corpus.extract.scan import TITLE, WORDS, Blocks, Elements
+from vesalius.corpus.extract.scan import TABLE, TITLE, WORDS, Blocks, Elements
 from vesalius.corpus.extract.sections import BACK, leaning
 from vesalius.media.kernels import njit
 
 BIAS = 0.5  # a vote must pass it: what surrounds a text does more harm in it than a lost line
 SWITCH = 1.0  # what it costs to go into the body, or out of it
+_CELLS, _CELL = 4, 60  # a table has so many and more, of so many bytes and fewer: else it makes a layout
 _SURE = 6.0  # votes count no more than this
 _REFERENCES = np.uint32(1 << next(bit for bit, words in enumerate(WORDS) if "referenc" in words))
 
@@ -36,7 +37,18 @@ def body(blocks: Blocks, elements: Elements) -> np.ndarray:
         spaces = np.concatenate([[0], np.cumsum(blocks.text <= 32)])
         words = spaces[blocks.end] - spaces[blocks.start] + 1
         votes = (votes + said) * np.clip(np.sqrt(words / 20), 1, 3)
+    _tables_as_one(votes, blocks, elements)
     return settle(votes, SWITCH) & (elements.kind[blocks.element] != TITLE)
+
+
+def _tables_as_one(votes: np.ndarray, blocks: Blocks, elements: Elements) -> None:
+    """A table of data is one witness, not one a cell: it goes with the text that it stands in."""
+    sizes = blocks.end - blocks.start
+    for table in np.flatnonzero(elements.kind == TABLE):
+        held = slice(elements.first[table], elements.after[table])
+        own = sizes[held]
+        if len(own) >= _CELLS and np.median(own) <= _CELL and 2 * blocks.links[held].sum() <= own.sum():
+            votes[held] = votes[held].mean() / len(own)
 
 
 def votes_of(rows: np.ndarray, network: dict[str, np.ndarray]) -> np.ndarray:
