@@ -54,9 +54,11 @@ def export(corpus: str | Path, form: Form, out: str | Path) -> int:
 
 
 def pairs(document: Document) -> Iterator[tuple[Image, str]]:
-    """Each image with a text: a caption beside it, else its alternative text, else the nearest paragraph."""
+    """Each image with a text: a caption beside it, its alternative text, what CLIP found to fit, or what is nearest."""
     for at, part in enumerate(document.parts):
-        if isinstance(part, Image) and (text := _beside(document, at) or part.alt or _nearest(document, at)):
+        if not isinstance(part, Image):
+            continue
+        if text := _beside(document, at) or part.alt or _fitting(document, part) or _nearest(document, at):
             yield part, text
 
 
@@ -67,6 +69,12 @@ def _beside(document: Document, at: int) -> str:
         if isinstance(near, str) and not isinstance(near, Heading) and _CAPTION.match(near):
             return str(near)
     return ""
+
+
+def _fitting(document: Document, image: Image) -> str:
+    """The text that CLIP found most similar, where it was asked."""
+    place = image.facts.get("clip_text")
+    return "" if place is None else str(document.parts[place])
 
 
 def _nearest(document: Document, at: int) -> str:

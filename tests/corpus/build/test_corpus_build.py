@@ -295,8 +295,8 @@ def figure(seed: int, size: tuple[int, int] = (400, 300)) -> bytes:
     return stream.getvalue()
 
 
-def test_figures_are_taken_checked_and_stored_and_what_is_tiny_broken_or_twice_there_goes(tmp_path: Path):
-    folder = tmp_path / "in"
+def paper(folder: Path) -> None:
+    """An article with figures: two good ones, one twice, one tiny, one broken, one that is not there."""
     folder.mkdir()
     for name, data in {
         "a": figure(1),
@@ -314,6 +314,10 @@ def test_figures_are_taken_checked_and_stored_and_what_is_tiny_broken_or_twice_t
         '<article xmlns:xlink="http://www.w3.org/1999/xlink"><front><article-meta><title-group><article-title>A title'
         f"</article-title></title-group></article-meta></front><body><sec>{body}{figures}</sec></body></article>"
     )
+
+
+def test_figures_are_taken_checked_and_stored_and_what_is_tiny_broken_or_twice_there_goes(tmp_path: Path):
+    paper(tmp_path / "in")
     images = {"unsafe": False, "burnt_in": False}
     summary = build(recipe(tmp_path, images=images), workers=1)
     (document,) = rows(tmp_path / "out")
@@ -342,3 +346,40 @@ def test_figures_are_taken_checked_and_stored_and_what_is_tiny_broken_or_twice_t
         export(tmp_path, "text", tmp_path / "x.jsonl")
     assert build(recipe(tmp_path, images=images), workers=1).tally["pictures"].edits == gone
     assert build(recipe(tmp_path, images=images, least_images=3), workers=1).totals["documents"] == 0
+
+
+def test_images_are_weighed_by_models_that_are_given(tmp_path: Path, clip_checkpoint: Path):
+    import torch
+    from safetensors.torch import save_file
+
+    from vesalius.corpus.images import picture
+    from vesalius.corpus.images.clip import Clip, nearest_texts
+
+    paper(tmp_path / "in")
+    torch.manual_seed(0)
+    weight = torch.randn(1, 16)
+    save_file({"weight": weight, "bias": torch.zeros(1)}, tmp_path / "liked.safetensors")
+    asked = {"unsafe": False, "burnt_in": False, "clip": clip_checkpoint, "aesthetic": tmp_path / "liked.safetensors"}
+    build(recipe(tmp_path, images=asked), workers=1)
+    (document,) = rows(tmp_path / "out")
+    clip = Clip(clip_checkpoint)
+    for at, part in enumerate(document.parts):
+        if not isinstance(part, Image):
+            continue
+        vector = clip.images([picture((tmp_path / "out" / part.facts["file"]).read_bytes(), 640)])
+        near = nearest_texts(document, at)
+        (cosines,) = clip.similarities(vector, [[document.parts[i] for i in near]])
+        assert part.facts["clip"] == pytest.approx(max(cosines), abs=1e-4)
+        assert part.facts["clip_text"] == near[int(np.argmax(cosines))]
+        assert part.facts["aesthetic"] == pytest.approx(float(vector[0] @ weight[0].numpy()), abs=1e-3)
+    assert len(document.images) == 2
+    export(tmp_path / "out", "pairs", tmp_path / "pairs.parquet")
+    told = pl.read_parquet(tmp_path / "pairs.parquet")["text"].to_list()
+    assert told == [document.parts[image.facts["clip_text"]] for image in document.images]
+    del asked["aesthetic"]
+    build(recipe(tmp_path, images=asked), workers=1)
+    assert all("clip" in i.facts and "aesthetic" not in i.facts for i in rows(tmp_path / "out")[0].images)
+    with pytest.raises(VesaliusError, match="is no CLIP checkpoint"):
+        build(recipe(tmp_path, images={"clip": tmp_path}), workers=1)
+    with pytest.raises(ValueError, match="aesthetic needs the clip"):
+        recipe(tmp_path, images={"aesthetic": tmp_path / "liked.safetensors"})

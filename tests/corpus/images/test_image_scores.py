@@ -1,8 +1,6 @@
 """Scores are facts: of NudeNet, of a CLIP made here, of an aesthetic predictor on it."""
 
-import json
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,29 +18,6 @@ from vesalius.errors import VesaliusError
 @pytest.fixture(scope="module")
 def scorer() -> Scorer:
     return Scorer()
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A CLIP of random weights, as transformers saves it."""
-    torch = pytest.importorskip("torch")
-    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizerFast
-
-    folder = tmp_path_factory.mktemp("clip")
-    letters = [chr(code) for code in range(33, 127)]
-    vocabulary = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(vocabulary)}))
-    (folder / "merges.txt").write_text("#version: 0.2\n")
-    CLIPTokenizerFast.from_pretrained(folder).save_pretrained(folder)
-    torch.manual_seed(0)
-    small = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    end = len(vocabulary) - 1
-    text = {**small, "vocab_size": len(vocabulary), "max_position_embeddings": 20, "eos_token_id": end}
-    vision = {**small, "image_size": 32, "patch_size": 8}
-    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)).save_pretrained(folder)
-    size = {"height": 32, "width": 32}
-    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size=size).save_pretrained(folder)
-    return folder
 
 
 PICTURES = [picture(encoded(i, size=(200 + 40 * i, 160))) for i in range(5)]
@@ -66,18 +41,18 @@ def test_no_clinical_image_is_lost_by_default(scorer, shared_data):
     assert not any(too_unsafe(one["unsafe"]) for one in scores)
 
 
-def test_similarities_are_cosines_of_clip(checkpoint):
+def test_similarities_are_cosines_of_clip(clip_checkpoint):
     import torch
     from transformers import CLIPModel
 
-    clip = Clip(checkpoint)
+    clip = Clip(clip_checkpoint)
     images = clip.images(PICTURES, batch=2)
     assert images.shape == (5, clip.size) == (5, 16) and np.allclose(np.linalg.norm(images, axis=1), 1, atol=1e-5)
     texts = [["a cell", "a very long text " * 50], [], ["a cell"], ["été ☃", ""], ["a cell"]]
     found = clip.similarities(images, texts)
     assert [len(some) for some in found] == [2, 0, 1, 2, 1]
     # As the model itself says it, an image and a text at a time.
-    model = CLIPModel.from_pretrained(checkpoint).eval()
+    model = CLIPModel.from_pretrained(clip_checkpoint).eval()
     with torch.inference_mode():
         out = model(**clip._tokens(["a cell"]), **clip._pixels([PICTURES[2]]))
         expected = float(out.logits_per_image[0, 0] / model.logit_scale.exp())

@@ -20,7 +20,7 @@ from typing import Any
 
 from vesalius import __version__
 from vesalius.corpus.build import finish, page, pictures, texts, whole
-from vesalius.corpus.build.recipe import Recipe
+from vesalius.corpus.build.recipe import WORTH, Recipe
 from vesalius.corpus.build.sources import Source, sources_of
 from vesalius.corpus.build.tally import Tally
 from vesalius.errors import VesaliusError
@@ -96,6 +96,7 @@ class _Job:
         self.texts, self.whole = out / _WORK / "texts", out / _WORK / "whole"
         self.problems: dict[str, str] = {}
         self.fetched: dict[str, int] = {}
+        self._worth = _worth(recipe)
 
     def read_texts(self, state: Run) -> None:
         """Every source to clean documents."""
@@ -152,7 +153,7 @@ class _Job:
         folder, whole = self.out / "images", str(self.whole)
         # Fetching keeps its own account, which says what to ask again.
         self.fetched = pictures.fetch_images(self.sources, self.texts, self.whole, folder, asked)
-        self._stamp = fingerprint(self._stamp, asked.model_dump(mode="json", exclude={"policy"}), self.fetched)
+        self._stamp = fingerprint(self._stamp, asked.model_dump(mode="json", exclude={"policy", *WORTH}), self.fetched)
         units = [
             Unit(f"pictures/{source.key}", self._stamp, (str(self.texts / source.key), whole, str(folder), asked))
             for source in self.sources
@@ -169,7 +170,7 @@ class _Job:
         units = [
             Unit(
                 f"shard/{source.key}",
-                fingerprint(self._code, self._stamp, later),
+                fingerprint(self._code, self._stamp, later, self._worth),
                 (
                     str(self.texts / source.key),
                     str(self.whole),
@@ -226,6 +227,15 @@ class _Job:
             if kind == "crashed":
                 remedy = "the same command tries it again"
                 raise VesaliusError(f"{unit.key}: {payload['problem']}", file=self.out, remedy=remedy, code="crashed")
+
+
+def _worth(recipe: Recipe) -> str:
+    """Stamp of the models that say what images are worth; imported only where there are any."""
+    if recipe.images is None or recipe.images.clip is None:
+        return ""
+    from vesalius.corpus.build.worth import stamp
+
+    return stamp(recipe.images)
 
 
 def _same(folder: Path, stamp: str) -> bool:

@@ -28,15 +28,16 @@ def shard_of(folder: str, whole: str, shard: str, dropped: str, root: str, recip
     Args:
         folder: of its chunks.
         whole: see `whole.py` and `pictures.py`.
-        shard, dropped: the files to be, Parquet; a source of which nothing is left has no shard.
+        shard, dropped: the files to be, Parquet; a source of which nothing is left has no shard. The corpus is two
+            folders above the shard.
         root: of the source; paths of images that are not taken are relative to it.
         recipe: what is kept.
 
     Returns:
         `documents`, `texts`, `words`, `images`, `bytes` and `sha256` of the shard, `tally`.
     """
-    last = _Last(Path(folder), whole, root, recipe)
     path = Path(shard)
+    last = _Last(Path(folder), whole, path.parent.parent, root, recipe)
     written = write_documents(last.kept(), path)
     write_dropped(last.rows, Path(dropped))
     if not written:
@@ -52,7 +53,7 @@ def shard_of(folder: str, whole: str, shard: str, dropped: str, root: str, recip
 class _Last:
     """The last stages; a document at a time."""
 
-    def __init__(self, folder: Path, whole: str, root: str, recipe: Recipe):
+    def __init__(self, folder: Path, whole: str, out: Path, root: str, recipe: Recipe):
         self.recipe = recipe
         self.tally = Tally()
         self.rows: list[dict[str, Any]] = []
@@ -63,6 +64,7 @@ class _Last:
         self._pictures = rows_of(whole, folder.name) if recipe.images else {}
         self._frequent = _frequent(whole) if recipe.images else None
         self._words = Words()
+        self._out = out
 
     def kept(self) -> Iterator[Document]:
         """Documents that stay; the others are in `rows`."""
@@ -119,7 +121,14 @@ class _Last:
                     parts.append(self._moved(new))
         document = replace(document, parts=tuple(parts))
         least = self.recipe.least_images
-        return document if len(document.images) >= least else f"fewer than {least} images"
+        if len(document.images) < least:
+            return f"fewer than {least} images"
+        images = self.recipe.images
+        if images is None or images.clip is None:
+            return document
+        from vesalius.corpus.build.worth import weighed
+
+        return weighed(document, self._out, images)
 
     def _often(self, facts: dict[str, Any], hashes: list[ImageHashes]) -> str:
         """Whether an image is in too many documents, or in this one before."""

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from vesalius.corpus.dedup import Scheme
 from vesalius.corpus.images.check import Limits
@@ -25,7 +25,15 @@ class Images(Strict):
     limits: Limits = Limits()
     unsafe: bool = Field(True, description="Score how likely each shows a naked body.")
     burnt_in: bool = Field(True, description="Count places with text, as a name on a scan; about a second an image.")
+    clip: Path | None = Field(None, description="Folder of a CLIP: how well each image fits the texts around it.")
+    aesthetic: Path | None = Field(None, description="File of LAION's predictor on that CLIP: how much each pleases.")
     again: frozenset[str] = Field(frozenset(), description="Statuses that are asked again: timeout, busy, ...")
+
+    @model_validator(mode="after")
+    def _on_clip(self) -> "Images":
+        if self.aesthetic is not None and self.clip is None:
+            raise ValueError("aesthetic needs the clip that it scores")
+        return self
 
 
 class Recipe(Strict):
@@ -83,6 +91,8 @@ class Recipe(Strict):
         return fingerprint(self.model_dump(mode="json", exclude={"file", "sources", "output", *LATER}))
 
 
+# Of images, what decides no more than facts in the shards.
+WORTH = frozenset({"clip", "aesthetic"})
 # What a source's texts do not depend on.
 LATER = frozenset({"similarity", "repeated", "images", "seconds", "memory", "most_failures"})
 

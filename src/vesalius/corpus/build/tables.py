@@ -36,6 +36,9 @@ METADATA = pa.struct(
         "date": _TEXT,
         "unsafe": pa.float32(),
         "burnt_in": pa.int32(),
+        "aesthetic": pa.float32(),
+        "clip": pa.float32(),
+        "clip_text": pa.int32(),
         "more": _TEXT,
     }
 )
