@@ -67,8 +67,10 @@ class Walker:
         scales = self.edge * np.array([max(float(np.median(s)) if s.size else 0.0, 2.0) for s in steps])
         shares = (float(spacing.min()) / np.asarray(spacing, float)) ** 2
         opinion = np.ascontiguousarray(prior[:, unsure].T, np.float64)
-        *matrix, known = _equations(hu, number, np.argwhere(unsure), prior, scales, shares, self.faith)
-        return _conjugate_gradients(*matrix, known + self.faith * opinion, opinion, 40).T
+        ends, columns, values, diagonal, known = _equations(
+            hu, number, np.argwhere(unsure), prior, scales, shares, self.faith
+        )
+        return _conjugate_gradients(ends, columns, values, diagonal, known + self.faith * opinion, opinion, 40).T
 
     def save(self, path: Path) -> None:
         """Writes what was learned: the atlas."""
