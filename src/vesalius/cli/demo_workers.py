@@ -9,6 +9,11 @@ import gc
 gc.set_threshold(50_000, 50, 100)  # before what follows: it makes a million objects that stay
 
 import monai.losses  # noqa: E402, F401
+import numpy as np  # noqa: E402
 import peft  # noqa: E402, F401
 import sklearn.ensemble  # noqa: E402, F401
 import transformers.trainer  # noqa: E402, F401
+
+from vesalius.media.counts import label_counts  # noqa: E402
+
+label_counts(np.zeros(8, np.uint8))  # numba makes tables of its own at the first kernel

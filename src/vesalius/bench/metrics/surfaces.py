@@ -168,7 +168,10 @@ def _grow(owner, points, codes):
     owner2 = np.empty(2 * size, owner.dtype)
     points2 = np.empty((2 * size, 3), points.dtype)
     codes2 = np.empty(2 * size, codes.dtype)
-    owner2[:size], points2[:size], codes2[:size] = owner, points, codes
+    for i in range(size):  # an assignment of slices takes numba four seconds to compile
+        owner2[i], codes2[i] = owner[i], codes[i]
+        for axis in range(3):
+            points2[i, axis] = points[i, axis]
     return owner2, points2, codes2
 
 
