@@ -47,7 +47,9 @@ def _compile(out: Path) -> None:
     image, labels = (read_volume(path) for path in paths(out, test))
     first, last = np.argwhere(labels.data == labels.data.max())[[0, -1]]
     to_mm = labels.affine
-    clicks = [Prompt(tuple(to_mm[:3, :3] @ at + to_mm[:3, 3]), positive) for at, positive in ((first, 1), (last, 0))]
+    clicks = [
+        Prompt(tuple(to_mm[:3, :3] @ at + to_mm[:3, 3]), positive) for at, positive in ((first, True), (last, False))
+    ]
     open_promptable("seeds:").open(image).segment(clicks)
 
 
