@@ -29,10 +29,7 @@ def body(blocks: Blocks, elements: Elements) -> np.ndarray:
     votes = votes_of(features(blocks, elements), _network()) - BIAS
     said = leaning(blocks)
     if said is not None:
-        for element in np.flatnonzero(elements.bits & _REFERENCES):
-            held = slice(elements.first[element], elements.after[element])
-            if 2 * (held.stop - held.start) < len(said):  # not a word of the whole page's
-                said[held] = BACK
+        said[_held_by(np.flatnonzero(elements.bits & _REFERENCES), elements, len(said))] = BACK
         # A long paragraph is more of a witness than a line.
         spaces = np.concatenate([[0], np.cumsum(blocks.text <= 32)])
         words = spaces[blocks.end] - spaces[blocks.start] + 1
@@ -41,14 +38,27 @@ def body(blocks: Blocks, elements: Elements) -> np.ndarray:
     return settle(votes, SWITCH) & (elements.kind[blocks.element] != TITLE)
 
 
+def _held_by(those: np.ndarray, elements: Elements, count: int) -> np.ndarray:
+    """(count,) bool: blocks that some elements hold, those apart that hold half of the page."""
+    first, after = elements.first[those], elements.after[those]
+    small = 2 * (after - first) < count
+    opened = np.bincount(first[small], minlength=count + 1) - np.bincount(after[small], minlength=count + 1)
+    return np.cumsum(opened[:count]) > 0
+
+
 def _tables_as_one(votes: np.ndarray, blocks: Blocks, elements: Elements) -> None:
-    """A table of data is one witness, not one a cell: it goes with the text that it stands in."""
+    """A table of data is one witness, not one a cell: it goes with the text that it stands in.
+
+    One that holds another makes a layout.
+    """
+    tables = np.flatnonzero(elements.kind == TABLE)
+    first, after = elements.first[tables], elements.after[tables]
+    innermost = np.append(first[1:] >= after[:-1], True)[: len(tables)]
     sizes = blocks.end - blocks.start
-    for table in np.flatnonzero(elements.kind == TABLE):
-        held = slice(elements.first[table], elements.after[table])
-        own = sizes[held]
-        if len(own) >= _CELLS and np.median(own) <= _CELL and 2 * blocks.links[held].sum() <= own.sum():
-            votes[held] = votes[held].mean() / len(own)
+    for a, b in zip(first[innermost].tolist(), after[innermost].tolist(), strict=True):
+        own = sizes[a:b]
+        if len(own) >= _CELLS and np.median(own) <= _CELL and 2 * blocks.links[a:b].sum() <= own.sum():
+            votes[a:b] = votes[a:b].mean() / len(own)
 
 
 def votes_of(rows: np.ndarray, network: dict[str, np.ndarray]) -> np.ndarray:
