@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).parent.parent
-LONG = ("cli/test_demo.py", "test_ray.py", "train/", "corpus/build/", "bench/clicks/")  # take half a minute and more
+# take a minute and more
+LONG = ("cli/test_demo.py", "train/", "bench/test_score.py", "bench/test_challenge.py", "models/test_hf.py",
+        "bench/questions/test_page", "test_ray.py", "corpus/build/", "bench/test_report")  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

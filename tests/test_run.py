@@ -130,6 +130,19 @@ if __name__ == "__main__":
 """
 
 
+def test_ctrl_c_while_libraries_are_preloaded_is_the_drivers_business(tmp_path):
+    (tmp_path / "slow_module.py").write_text("import time; print('begun', flush=True); time.sleep(3)")
+    code = "from vesalius.run import preload; preload('slow_module'); import time; time.sleep(60)"
+    driver = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(tmp_path)}, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert driver.stdout.readline() == "begun\n"
+    os.killpg(driver.pid, signal.SIGINT)
+    _, said = driver.communicate(timeout=60)
+    assert said.count("KeyboardInterrupt") == 1 and "slow_module" not in said  # the driver's own
+
+
 def test_what_is_forgotten_is_done_again(tmp_path):
     jobs = units([1, 2], tmp_path)
     with Run(tmp_path / "run.sqlite") as run:

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from vesalius.cli import app, demo_network, demo_steps
+from vesalius.cli.kernels import coarse
 from vesalius.errors import VesaliusError
 from vesalius.models.classical import MODELS
 from vesalius.phantom.hospitals import plan_cases
@@ -15,11 +16,9 @@ from vesalius.phantom.hospitals import plan_cases
 @pytest.fixture(scope="module")
 def small():
     """Ten small scans instead of 74, one metric, networks of a few steps."""
-    from dataclasses import replace
 
     def plans(seed):
-        coarse = [p for p in plan_cases(seed, training=2, test=1) if p.case != "C001"]
-        return [replace(p, scanner=_coarser(p.scanner)) for p in coarse]
+        return [coarse(p) for p in plan_cases(seed, training=2, test=1) if p.case != "C001"]
 
     few = {name: {"steps": 2, "learning_rate": 1e-3} for name in ("warmup", "general", "expert", "gate")}
     few |= {"calibration": 2, "after": (1,)}
@@ -29,13 +28,6 @@ def small():
         patch.setattr(demo_steps, "GROUPS", "site")
         patch.setattr(demo_network, "STUDY", {**demo_network.STUDY, **few})
         yield
-
-
-def _coarser(scanner):
-    from dataclasses import replace
-
-    shape = tuple(int(n * s / t) for n, s, t in zip(scanner.shape, scanner.spacing, (4.4, 4.4, 6.0), strict=True))
-    return replace(scanner, spacing=(4.4, 4.4, 6.0), shape=shape)
 
 
 @pytest.fixture(scope="module")

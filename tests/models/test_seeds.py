@@ -189,3 +189,4 @@ def test_a_draw_along_paths_is_not_nearer():
     cost = np.ones((5, 1, 1))
     assert not nearer(cost, np.ones(3), [(4, 0, 0)], [(0, 0, 0)])[2:].any()
     assert not nearer(cost, np.ones(3), [(0, 0, 0)], [(4, 0, 0)])[:3].any()
+    assert not nearer(cost, np.ones(3), [(2, 0, 0)], [(2, 0, 0)]).any()

@@ -30,7 +30,7 @@ def _compile(out: Path) -> None:
     from vesalius.models.promptable import Prompt, open_promptable
     from vesalius.phantom.hospitals import make_case, paths, plan_cases, write_tables
 
-    plans = [_coarse(plan) for plan in plan_cases(0, training=2, test=1) if plan.site == "A"]
+    plans = [coarse(plan) for plan in plan_cases(0, training=2, test=1) if plan.site == "A"]
     for plan in plans:
         make_case(str(out), plan)
     write_tables(out, plans)
@@ -53,7 +53,7 @@ def _compile(out: Path) -> None:
     open_promptable("seeds:").open(image).segment(clicks)
 
 
-def _coarse(plan: Any) -> Any:
+def coarse(plan: Any) -> Any:
     """The same patient in large voxels."""
     scanner = plan.scanner
     shape = tuple(int(n * s / t) for n, s, t in zip(scanner.shape, scanner.spacing, (4.4, 4.4, 6.0), strict=True))

@@ -155,7 +155,7 @@ def nearer(cost: np.ndarray, spacing: np.ndarray, own: list[tuple[int, ...]], fo
     Args:
         cost: of a voxel; infinity is a wall.
         spacing: mm.
-        own, foe: voxels; none in both.
+        own, foe: voxels; one in both is `own`'s.
 
     Returns:
         bool: where `foe` is nearer.

@@ -32,7 +32,7 @@ from vesalius.models.growing import (
     odd,
     parts,
     to_the_edge,
-)  # fmt: skip
+)
 from vesalius.models.promptable import Prompt, Segmentation, check_prompts
 
 WINDOWS = (24.0, 64.0, 160.0)  # mm from the click to the window's faces; the next one where a region touches a face

@@ -4,6 +4,7 @@ A pool takes a function with arguments and gives a future: of (JSON, seconds), o
 is done already, nor what a failure means; see `work.py`.
 """
 
+import contextlib
 import ctypes
 import gc
 import json
@@ -90,10 +91,15 @@ def preload(module: str) -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([module])
     given = {name: os.environ.get(name) for name in THREADS}
+    interrupt = None
+    with contextlib.suppress(ValueError):  # not the main thread
+        interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C is the driver's business
     try:
         os.environ.update({name: value or "1" for name, value in given.items()})
         forkserver.ensure_running()
     finally:
+        if interrupt is not None:
+            signal.signal(signal.SIGINT, interrupt)
         for name in (name for name, value in given.items() if value is None):
             del os.environ[name]
     return context
