@@ -111,8 +111,9 @@ def test_a_corpus_built_on_a_cluster_is_the_same(cluster, tmp_path):
     few = {"heuristics": (), "feedback": False, "privacy": False, "languages": ()}
     for name, address in (("here", None), ("there", cluster)):
         build(Recipe(sources=(str(tmp_path / "in"),), output=tmp_path / name, **few), workers=2, ray=address)
-    shards = [json.loads((tmp_path / name / "manifest.json").read_text())["shards"] for name in ("here", "there")]
-    assert shards[0] == shards[1] and sum(shard["documents"] for shard in shards[0]) == 150
+    here, there = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("here", "there")]
+    assert here["shards"] == there["shards"] and sum(shard["documents"] for shard in here["shards"]) == 150
+    assert here["contents"] == there["contents"] and here["contents"]["site"][0]["dropped"] == 150  # Daft, on both
 
 
 def test_bench_run_gives_the_same_answers_on_a_cluster(cluster, tmp_path):

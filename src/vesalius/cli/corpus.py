@@ -105,10 +105,10 @@ def _say(summary) -> None:
     for source, problem in summary.problems.items():
         console.print(f"[red]{escape(source)}: {escape(problem)}")
     totals = summary.totals
-    console.print(
-        f"{totals['documents']:,} documents, {totals['words']:,} words, {totals['images']:,} images → "
-        f"{escape(str(summary.folder))} ({summary.seconds:.0f} s)"
+    counted = ", ".join(
+        f"{totals[name]:,} {name}" for name in ("documents", "words", "tokens", "images") if name in totals
     )
+    console.print(f"{counted} → {escape(str(summary.folder))} ({summary.seconds:.0f} s)")
     console.print(f"Report: {escape(str(summary.folder / 'report' / 'report.html'))}")
 
 

@@ -17,12 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 from PIL import Image as PillowImage
+from transformers import CLIPTokenizerFast
 from typer.testing import CliRunner
 
 from vesalius.cli import app
 from vesalius.corpus.build import build
 from vesalius.corpus.build.recipe import Recipe, load_recipe
-from vesalius.corpus.build.stages import licence_name, scrub
+from vesalius.corpus.build.stages import scrub
 from vesalius.corpus.build.tables import read_documents, write_documents
 from vesalius.corpus.build.tally import Tally
 from vesalius.corpus.document import Document, Heading, Image
@@ -92,6 +93,18 @@ def test_every_page_comes_out_once_and_the_manifest_tells_bytes_and_counts(archi
         assert (archives / "out" / shard["file"]).stat().st_size == shard["bytes"]
         assert pq.read_metadata(archives / "out" / shard["file"]).num_rows == shard["documents"]
     assert sum(shard["words"] for shard in manifest["shards"]) == sum(len(d.text.split()) for d in documents)
+
+
+def test_tokens_are_counted_for_a_model_and_a_tokenizer_that_is_none_is_told_at_once(archives: Path, clip_checkpoint):
+    summary = build(recipe(archives, tokenizer=str(clip_checkpoint)), workers=2)
+    tokenizer = CLIPTokenizerFast.from_pretrained(clip_checkpoint)
+    documents = rows(archives / "out")
+    for document in documents[:5]:
+        assert document.facts["tokens"] == len(tokenizer(document.text, add_special_tokens=False)["input_ids"])
+    assert summary.totals["tokens"] == sum(document.facts["tokens"] for document in documents) > 0
+    assert "tokens" not in build(recipe(archives), workers=1).totals
+    with pytest.raises(VesaliusError, match="cannot be loaded as a tokenizer"):
+        build(recipe(archives, tokenizer=str(archives / "in" / "crawl-0.warc")), workers=1)
 
 
 def test_the_shards_load_with_datasets_and_have_the_public_columns(archives: Path):
@@ -259,19 +272,6 @@ def test_a_name_in_the_title_is_taken_out_whatever_stands_below_references():
 def build_and_read(folder: Path, **given) -> list[Document]:
     build(recipe(folder, **given), workers=1)
     return rows(folder / "out")
-
-
-@pytest.mark.parametrize(
-    ("said", "name"),
-    [
-        ("https://creativecommons.org/licenses/by-nc/4.0/", "CC-BY-NC-4.0"),
-        ("http://creativecommons.org/publicdomain/zero/1.0/legalcode", "CC0-1.0"),
-        ("CC BY", "CC-BY"),
-        ("", ""),
-    ],
-)
-def test_licences_have_one_name(said, name):
-    assert licence_name(said) == name
 
 
 @pytest.mark.skipif(not JATS.is_dir(), reason="shared data is absent")

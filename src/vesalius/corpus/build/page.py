@@ -1,4 +1,4 @@
-"""The report of a corpus: its funnel, why documents and images are gone, its shards, and some documents to read.
+"""The report of a corpus: its funnel, why documents and images are gone, what is in it, and some documents to read.
 
 Knows a corpus that is written (manifest and shards); leaves the frame of a page to `pages/`.
 """
@@ -18,10 +18,14 @@ from vesalius.pages import charts, shell
 from vesalius.run import replacing
 
 _SHOWN, _PARAGRAPHS = 12, 14  # documents, and parts of each
+_ROWS = 12  # of a table of what is in it
+_SPREADS = (("lengths", "words in a document, at least"), ("pictured", "images in a document, at least"))
 _STYLE = """
 .documents{display:grid;gap:1rem}.documents details{border:1px solid var(--line);border-radius:6px;padding:.6rem .9rem}
 .documents summary{cursor:pointer;font-weight:600}.documents p{margin:.4rem 0}.documents .at{color:var(--muted);
 font-size:.85rem;overflow-wrap:anywhere}.documents .image{font-style:italic;color:var(--muted)}
+.tables{display:grid;gap:0 2rem;grid-template-columns:repeat(auto-fit,minmax(min(28rem,100%),1fr));align-items:start}
+.tables td:first-child{overflow-wrap:anywhere}
 """
 
 
@@ -36,7 +40,10 @@ def write_report(corpus: str | Path, *, seed: int = 0) -> Path:
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     rows = funnel(manifest["stages"])
     spec = charts.fill(_design(len(rows)), {"rows": rows}, {"order": list(dict.fromkeys(r["stage"] for r in rows))})
-    totals = manifest["totals"]
+    totals, contents = manifest["totals"], manifest["contents"]
+    specs = {"funnel": spec}
+    if contents:
+        specs |= {name: charts.fill(_bars(title), {"rows": _spread(contents[name])}, {}) for name, title in _SPREADS}
     sections = [
         shell.Section("funnel", "From records to documents", "What each stage kept, and what it dropped.",
                       '<div class="chart" data-chart="funnel"></div>' + _stages(manifest["stages"]), short="Funnel"),
@@ -45,22 +52,20 @@ def write_report(corpus: str | Path, *, seed: int = 0) -> Path:
         shell.Section("edits", "What was done to those that stayed", "Paragraphs by rule, identifiers by kind, images "
                       "by reason; of reading, records that are no pages.",
                       _reasons(manifest["stages"], "edits", "times"), short="Edits"),
+        shell.Section("contents", "What is in it", f"The {_ROWS} largest of each.", _contents(contents)),
         shell.Section("read", "Some documents", f"{_SHOWN} drawn by chance, their first parts.",
                       _documents(folder, manifest, seed)),
         shell.Section("shards", "Shards", html=_shards(manifest)),
     ]  # fmt: skip
-    hero = (
-        f"<p><b>{totals['documents']:,}</b> documents, <b>{totals['words']:,}</b> words, <b>{totals['images']:,}</b> "
-        f"images in {len(manifest['shards']):,} shards.</p>"
-    )
+    named = (name for name in ("documents", "words", "tokens", "images") if name in totals)
+    counts = ", ".join(f"<b>{totals[name]:,}</b> {name}" for name in named)
+    hero = f"<p>{counts} in {len(manifest['shards']):,} shards.</p>"
     if manifest["problems"]:
         items = "".join(f"<li>{escape(k)}: {escape(v)}</li>" for k, v in manifest["problems"].items())
         hero += f"<p>Not read to their end:</p><ul>{items}</ul>"
     made = manifest["provenance"]
     footer = escape(f"{made['command']} · {made['time']} · vesalius {made['versions']['vesalius']}")
-    text = shell.page(
-        f"Corpus {folder.resolve().name}", "How it was made", hero, sections, [], {"funnel": spec}, footer, _STYLE
-    )
+    text = shell.page(f"Corpus {folder.resolve().name}", "How it was made", hero, sections, [], specs, footer, _STYLE)
     path = folder / "report" / "report.html"
     with replacing(path) as part:
         part.write_text(text, "utf-8")
@@ -94,6 +99,51 @@ def _design(rows: int) -> str:
         )
     )
     return charts.design(chart)
+
+
+def _bars(title: str) -> str:
+    import altair as alt
+
+    chart = (
+        alt.Chart(alt.NamedData("rows"), width="container", height=150)
+        .mark_bar(style="accent")
+        .encode(
+            x=alt.X("least:N", sort=None, title=title),
+            y=alt.Y("documents:Q", title="documents"),
+            tooltip=["least:N", "documents:Q"],
+        )
+    )
+    return charts.design(chart)
+
+
+def _spread(rows: list[dict[str, int]]) -> list[dict[str, Any]]:
+    """Rows of `contents_of`, none left out between the first and the last, the thousands of each shortened."""
+    counts = {row["least"]: row["documents"] for row in rows}
+    least, found = min(counts), []
+    while least <= max(counts):
+        name = f"{least // 1024}k" if least >= 1024 else str(least)
+        found.append({"least": name, "documents": counts.get(least, 0)})
+        least = max(1, 2 * least)
+    return found
+
+
+def _contents(contents: dict[str, Any]) -> str:
+    if not contents:
+        return "<p>Nothing.</p>"
+    pictures = "".join(f'<div class="chart" data-chart="{name}"></div>' for name, _ in _SPREADS)
+    tables = "".join(_largest(name, contents[name]) for name in ("site", "licence", "year", "language"))
+    return f'<div class="tables">{pictures}</div><div class="tables">{tables}</div>'
+
+
+def _largest(name: str, rows: list[dict[str, Any]]) -> str:
+    numbers = tuple(what for what in ("documents", "words", "images", "dropped") if what in rows[0])
+    lines = []
+    for row in rows[:_ROWS]:
+        cells = "".join(f'<td class="number">{row[what]:,}</td>' for what in numbers)
+        lines.append(f"<tr><td>{escape(row[name]) or '<i>not known</i>'}</td>{cells}</tr>")
+    more = f'<p class="at">and {len(rows) - _ROWS} more in manifest.json</p>' if len(rows) > _ROWS else ""
+    table = f"<table><thead>{_head((name,), numbers)}</thead><tbody>{''.join(lines)}</tbody></table>"
+    return f'<div><div class="scroll">{table}</div>{more}</div>'
 
 
 def _head(words: tuple[str, ...], numbers: tuple[str, ...]) -> str:

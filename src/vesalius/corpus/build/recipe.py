@@ -65,6 +65,7 @@ class Recipe(Strict):
     similarity: float = Field(0.8, gt=0, le=1, description="Jaccard, of word 5-grams, from which two are duplicates.")
     repeated: bool = Field(True, description="Take away paragraphs that a site repeats.")
     images: Images | None = Field(None, description="Take, check and score images; null leaves their addresses alone.")
+    tokenizer: str | None = Field(None, description="Folder, or name on a hub: counts tokens for that model.")
     keep_dropped: bool = Field(False, description="Write the text of what is dropped, too, to look at it.")
     seconds: float = Field(60, gt=0, description="That one record may take before its worker is stopped.")
     memory: int = Field(4 * 2**30, description="Bytes that a worker, or the search for duplicates, may take: 4GiB.")
@@ -86,6 +87,17 @@ class Recipe(Strict):
         return int(float(found[1]) * _UNITS[found[2].upper()]) if found else value
 
     @property
+    def base(self) -> Path:
+        """What its relative paths are relative to."""
+        return self.file.parent if self.file else Path()
+
+    @property
+    def tokenizer_at(self) -> str | None:
+        """The tokenizer's path where there is one, else its name on a hub."""
+        here = self.base / (self.tokenizer or "")
+        return str(here) if self.tokenizer and here.exists() else self.tokenizer
+
+    @property
     def stamp(self) -> str:
         """What decides the texts of a source, besides it."""
         return fingerprint(self.model_dump(mode="json", exclude={"file", "sources", "output", *LATER}))
@@ -94,7 +106,7 @@ class Recipe(Strict):
 # Of images, what decides no more than facts in the shards.
 WORTH = frozenset({"clip", "aesthetic"})
 # What a source's texts do not depend on.
-LATER = frozenset({"similarity", "repeated", "images", "seconds", "memory", "most_failures"})
+LATER = frozenset({"similarity", "repeated", "images", "tokenizer", "seconds", "memory", "most_failures"})
 
 
 def load_recipe(path: str | Path, changes: tuple[str, ...] = ()) -> Recipe:

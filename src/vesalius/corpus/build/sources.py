@@ -53,7 +53,7 @@ def sources_of(recipe: Recipe) -> list[Source]:
     Raises:
         VesaliusError: code `sources`: a pattern that nothing fits, a file that no reader knows.
     """
-    base = recipe.file.parent if recipe.file else Path()
+    base = recipe.base
     found: dict[str, Source] = {}
     for pattern in recipe.sources:
         for source in _of(pattern, base):

@@ -24,6 +24,7 @@ from vesalius.corpus.filters.heuristics import (
 from vesalius.corpus.filters.language import Language, detect, sample
 from vesalius.corpus.images.policy import Policy
 from vesalius.corpus.images.robots import refused_by_page
+from vesalius.corpus.licences import licence_name
 from vesalius.corpus.read import html
 from vesalius.corpus.read.record import Bad, Raw
 from vesalius.errors import VesaliusError
@@ -37,7 +38,6 @@ _HEURISTICS: dict[str, Callable[[], list[Any]]] = {
 }
 # Of a page's text; `noimageai` is about its images, which are judged by themselves.
 _WISHES = Policy(page_refusing=frozenset({"noai", "noindex", "none"}))
-_CC = re.compile(r"creativecommons\.org/(licenses|publicdomain)/([a-z-]+)(?:/([\d.]+))?", re.IGNORECASE)
 
 
 class Stages:
@@ -176,15 +176,3 @@ def scrub(document: Document, scrubber: Any, tally: Tally) -> Document:
         for part in document.parts
     )
     return replace(document, parts=parts, facts=facts)
-
-
-def licence_name(text: str) -> str:
-    """A licence as it is commonly written: CC-BY-4.0, CC0-1.0; other words in capitals as they are."""
-    found = _CC.search(text)
-    if not found:
-        return text.strip().upper().replace(" ", "-")
-    if found[1].lower() == "publicdomain":
-        name = "CC0" if found[2].lower() == "zero" else "PUBLIC-DOMAIN"
-    else:
-        name = f"CC-{found[2].upper()}"
-    return f"{name}-{found[3]}" if found[3] else name

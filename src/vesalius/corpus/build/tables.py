@@ -52,6 +52,7 @@ GENERAL = pa.struct(
         "licence": _TEXT,
         "biomedical": pa.float32(),
         "words": pa.int64(),
+        "tokens": pa.int64(),
         "more": _TEXT,
     }
 )
