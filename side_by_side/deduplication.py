@@ -1,4 +1,4 @@
-"""Near-duplicates among documents side by side: ours and datatrove's MinHash on the same planted copies, one core.
+"""Near-duplicates among documents side by side: ours, datatrove's MinHash and Daft's on the same copies, one core.
 
     .venv/bin/python side_by_side/deduplication.py [--sizes 3000 10000 30000 100000] [--peer-sizes 3000 10000]
 
@@ -6,6 +6,7 @@ Documents are 150 words of a vocabulary of 20,000, drawn by Zipf's law; a fifth 
 of their words changed. The truth is the Jaccard similarity of sets of word 5-grams, asked of each copy and its original
 (random texts share none). Told are recall by bin of similarity, precision at 0.8 (pairs that were joined although they
 are less alike), seconds, and the largest memory of the process. datatrove: its defaults (14 buckets of 8, 5-grams).
+Daft: as its guide to MinHash does it, with the same bands; what shares one is joined.
 """
 
 import argparse
@@ -85,6 +86,43 @@ def of_datatrove(path: str) -> dict:
         return {"seconds": seconds, "left": sorted(found)}
 
 
+def of_daft(path: str) -> dict:
+    """MinHash, bands, groups by band, in Daft; the pairs these give are joined in memory."""
+    import os
+
+    os.environ |= {"DO_NOT_TRACK": "1", "DAFT_ANALYTICS_ENABLED": "0", "DAFT_PROGRESS_BAR": "0"}
+    import daft
+    import numpy as np
+    from daft import col
+    from daft import functions as f
+
+    from vesalius.corpus.dedup.union import flatten, link_all
+
+    bands, rows, words = range(14), 8, daft.DataType.list(daft.DataType.string())
+
+    def band(number: int) -> daft.Expression:
+        hashes = f.slice(col("text"), rows * number, rows * (number + 1))
+        return f.hash(f.list_join(hashes.cast(words), " "))
+
+    daft.set_runner_native(1)
+    start = time.perf_counter()
+    signatures = f.minhash(col("text"), num_hashes=len(bands) * rows, ngram_size=5)
+    signed = daft.read_json(path).select(col("id"), signatures.cast(daft.DataType.list(daft.DataType.uint32())))
+    keys = signed.select(
+        col("id"), f.to_list(*map(band, bands)).alias("key"), f.to_list(*map(daft.lit, bands)).alias("band")
+    )
+    groups = keys.explode("key", "band").groupby("key", "band").agg(col("id").list_agg())
+    shared = groups.where(f.list_count(col("id")) > 1).to_pydict()["id"]
+    numbers = {name: i for i, name in enumerate(sorted({name for group in shared for name in group}))}
+    first = [numbers[group[0]] for group in shared for _ in group]
+    second = [numbers[name] for group in shared for name in group]
+    parents = np.arange(len(numbers))
+    link_all(parents, np.array(first), np.array(second))
+    flatten(parents)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "clusters": {name: int(parents[i]) for name, i in numbers.items()}}
+
+
 def asked(python: str, role: str, path: Path) -> dict:
     """The answer of this file in a process of its own, on one core, and how much memory that took."""
     code = f"import resource, runpy, sys; sys.argv = {[__file__, '--role', role, '--value', str(path)]!r}\n"
@@ -124,7 +162,10 @@ def main() -> None:
     parser.add_argument("--value", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.role:
-        print("\n" + json.dumps({"ours": of_ours, "datatrove": of_datatrove}[options.role](options.value)))
+        print(
+            "\n"
+            + json.dumps({"ours": of_ours, "datatrove": of_datatrove, "Daft": of_daft}[options.role](options.value))
+        )
         return
     bins = " | ".join(f"{low}–{min(high, 1)}" for low, high in BINS)
     print(f"| | documents | s | µs a document | MB | recall {bins} | precision at 0.8 |\n|" + "---|" * (6 + len(BINS)))
@@ -132,8 +173,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "documents.jsonl"
             truth = planted(size, path)
-            for name in ("ours", "datatrove") if size in options.peer_sizes else ("ours",):
-                answer = asked(sys.executable if name == "ours" else options.python, name, path)
+            for name in ("ours", "Daft", "datatrove") if size in options.peer_sizes else ("ours", "Daft"):
+                answer = asked(options.python if name == "datatrove" else sys.executable, name, path)
                 recall, precision = judged(answer, truth)
                 each = answer["seconds"] / size * 1e6
                 numbers = f"{size:,} | {answer['seconds']:.2f} | {each:.0f} | {answer['memory']:.0f}"

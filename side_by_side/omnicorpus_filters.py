@@ -4,10 +4,11 @@
 
 Paragraphs are those that trafilatura extracts from the pages of the article-extraction benchmark, and of the JATS
 articles. Each public function is called alone on the XML that it expects, and each of our rules alone, once; a
-paragraph counts as taken where it is dropped or changed. Prints a table, examples of what only one of the two took, and
-the time of the whole filters, and that of the preliminary heuristics against datatrove's on words split at white
-space. PYTHON has trafilatura, nltk, lxml and datatrove (side_by_side/.venv/corpus is made where none is given); NLTK's
-word tokenizer is used without its sentence splitter, whose data it would fetch.
+paragraph counts as taken where it is dropped or changed. The rules for documents get the same texts. Prints tables,
+examples of what only one of the two took, and the time of the whole filters, and that of the preliminary heuristics
+against datatrove's on words split at white space. PYTHON has trafilatura, nltk, lxml and datatrove
+(side_by_side/.venv/corpus is made where none is given); NLTK's word tokenizer is used without its sentence splitter,
+whose data it would fetch.
 """
 
 import argparse
@@ -31,6 +32,7 @@ PAIRS = {  # the public function → our rules, by class
     "one_word_discard": ["TooShort(1)"],
     "short_discard": ["Short"],
     "porn_discard": ["Adult"],
+    "comments_discard": ["Comments"],
     "header_footer_discard": ["HeaderFooter", "Contact"],
     "heads_discard": ["Heads"],
     "readme_discard": ["ReadMore"],
@@ -40,12 +42,21 @@ PAIRS = {  # the public function → our rules, by class
     "re_short_long_paragraphs": ["TooShort(2)"],
     "tooshort_discard": ["TooShort"],
     "aberrant_item_discard": ["AberrantItem"],
+    "cite_discard": ["SquareBrackets", "References", "Contact", "Dateline", "Url", "LastBracket"],
     "square_brackets_discard": ["SquareBrackets"],
     "reference_sponsore_discard": ["References"],
     "time_person_email_phonenum_url_discard": ["Contact", "Dateline", "Url"],
     "last_bracket_parag_discard": ["LastBracket"],
     "social_media_discard": ["SocialMedia"],
     "phonenum_author_time_discard": ["Contact", "Dateline", "Byline"],
+}
+WHOLE = {  # of documents
+    "words_discard": "Words",
+    "char_discard": "Letters",
+    "stop_word_discard": "StopWords",
+    "document_porn_discard": "AdultShare",
+    "img_txt_ratio_discard": "WordsPerImage",
+    "check_paragraph_lengths": "ParagraphLengths",
 }
 ORDER = (
     "newlines_discard underlines_split video_field_discard fulltext_discard filter_download_links "
@@ -156,12 +167,21 @@ def peers(ask: dict) -> dict:
             now = {node.get("n"): "".join(node.itertext()) for node in left.iter() if node.get("n")}
             before = {str(n): _flat(kind, text) for n, (kind, text) in enumerate(parts) if kind != "graphic"}
             taken[name].append([int(n) for n, text in before.items() if now.get(n, "").strip() != text.strip()])
+    whole: dict[str, list] = {name: [] for name in WHOLE}
+    for parts in documents:
+        text = "\n".join(_flat(kind, text) for kind, text in parts if kind != "graphic")
+        images = sum(kind == "graphic" for kind, _ in parts)
+        for name in WHOLE if text else ():
+            more = (images,) if name == "img_txt_ratio_discard" else ()
+            given = tree(parts) if name == "check_paragraph_lengths" else text
+            whole[name].append(bool(getattr(filters, name)(given, *more)))
     trees = [tree(parts) for parts in documents]
     start = time.perf_counter()
     for xml in trees:
         for name in ORDER.split():
             xml, _ = getattr(filters, name)(xml, **({"immutable": True} if name in IMMUNE else {}))
-    return {"taken": taken, "seconds": time.perf_counter() - start, "heuristics": datatrove(documents)}
+    seconds = time.perf_counter() - start
+    return {"taken": taken, "whole": whole, "seconds": seconds, "heuristics": datatrove(documents)}
 
 
 def _flat(kind: str, text: str) -> str:
@@ -279,6 +299,15 @@ def compare(name: str, documents: list, python: str, peer: str, examples: int) -
             lines = [text for who, of, text in shown if (who, of) == (side, function)]
             for line in lines[:: max(1, len(lines) // examples)][:examples]:
                 print(f"only {side} {function}: {line[:160]!r}")
+    print("\n| public function | ours | both drop | only theirs | only ours |\n|" + "---|" * 5)
+    for function, rule in WHOLE.items():
+        each_rule = next(r for r in feedback.DOCUMENT_RULES if type(r).__name__ == rule)
+        own = [each_rule.judge(each) is None for each in made if each.text]
+        counts = [
+            sum(1 for a, b in zip(theirs["whole"][function], own, strict=True) if (a, b) == verdicts)
+            for verdicts in ((False, False), (False, True), (True, False))
+        ]
+        print(f"| {function} | {rule} | {' | '.join(map(str, counts))} |")
     start = time.perf_counter()
     filtered = [feedback.clean(each) for each in made]
     spent = time.perf_counter() - start
