@@ -122,6 +122,52 @@ def test_a_section_of_the_back_lasts_to_the_next_heading_of_its_level() -> None:
     assert leaning(scan(well_formed(b"<h2>Methods</h2><p>b</p><h2>References</h2><p>c</p>"))[0]) is None
 
 
+ABOUT = (
+    "Citation: Doe J (2014) Kidneys. PLoS ONE 9(1): e1.",
+    "Received: May 17, 2014; Accepted: November 23, 2014; Published: December 31, 2014",
+    "© 2014 Doe et al.; licensee BioMed Central.",
+    "This is an Open Access article distributed under the terms of the Creative Commons Attribution License.",
+    "Click here to enlarge figure",
+    "Download as a PowerPoint slide",
+    "doi:10.1371/journal.pone.0111303.g003",
+)
+
+
+@pytest.mark.parametrize("about", ABOUT)
+def test_what_tells_about_an_article_goes_wherever_it_stands_and_what_surrounds_it_stays(about: str) -> None:
+    page = ARTICLE.replace("<p>Methods says", f"<p>{about}</p><p>Methods says")
+    assert about in page and extract(page.encode()).text == extract(ARTICLE.encode()).text
+    # No more than the words of a paragraph: nor would this be one in a page that is no article.
+    sentence = f"{TEXT}It was published: {about}"
+    assert sentence in extract(ARTICLE.replace("Methods says:", f"Methods says: {sentence}").encode()).text
+
+
+def test_a_caption_that_a_page_shows_twice_is_told_once() -> None:
+    caption = "Figure 1. The kidney before treatment, coronal view, with contrast."
+    page = ARTICLE.replace("<p>Methods adds", f"<p>{caption}</p><p>{caption}</p><p>Methods adds")
+    assert extract(page.encode()).text.count(caption) == 1
+
+
+@pytest.mark.parametrize(
+    "element", ['<object data="a.svg"/>', '<script src="a.js"/>', "<iframe src='a.html' />", '<a id="x"/>']
+)
+def test_an_element_that_closes_itself_as_in_xml_does_not_swallow_the_page(element: str) -> None:
+    page = PAGE.replace("<html>", '<html xmlns="http://www.w3.org/1999/xhtml">')
+    broken = page.replace("<h2>Methods", f"<div>{element}</div><h2>Methods")
+    assert element in broken and extract(broken.encode()).text == extract(PAGE.encode()).text
+    if (
+        "object" in element
+    ):  # browsers would hide what follows, but saved pages have it without saying that they are XML
+        assert "Methods" in extract(broken.replace(' xmlns="http://www.w3.org/1999/xhtml"', "").encode()).text
+
+
+def test_formulas_stay_and_their_source_does_not() -> None:
+    formula = "<math><semantics><mrow><mi>p</mi><mo>&lt;</mo><mn>0.05</mn></mrow>"
+    formula += "<annotation encoding=tex>p &lt; 0.05 \\alpha</annotation></semantics></math>"
+    text = extract(PAGE.replace("were read twice.", f"were read twice ({formula}).").encode()).text
+    assert "were read twice (p<0.05)." in text and "alpha" not in text
+
+
 def test_journal_pages_are_read_as_their_publishers_xml_says(shared_data: Path) -> None:
     """Five publishers' pages against abstract and body of the article's XML; peers reach 0.80."""
     found = []
@@ -130,7 +176,7 @@ def test_journal_pages_are_read_as_their_publishers_xml_says(shared_data: Path) 
         got = grams(" ".join(words(extract(file.with_name("fulltext.html").read_bytes()).text)))
         shared = (truth & got).total()
         found.append(2 * shared / (truth.total() + got.total()))
-    assert len(found) == 5 and min(found) >= 0.88 and np.mean(found) >= 0.92, found
+    assert len(found) == 5 and min(found) >= 0.93 and np.mean(found) >= 0.95, found
 
 
 def grams(text: str) -> Counter:
@@ -149,4 +195,4 @@ def test_real_pages_are_extracted_as_well_as_the_best_peer_does(shared_data: Pat
         precision.append(right / found.total() if found else 0)
         recall.append(right / wanted.total())
     p, r = np.mean(precision), np.mean(recall)
-    assert 2 * p * r / (p + r) >= 0.955
+    assert 2 * p * r / (p + r) >= 0.96

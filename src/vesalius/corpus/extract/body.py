@@ -27,6 +27,7 @@ def body(blocks: Blocks, elements: Elements) -> np.ndarray:
     if not len(blocks.start):
         return np.zeros(0, bool)
     votes = votes_of(features(blocks, elements), _network()) - BIAS
+    own = elements.kind[blocks.element] != TITLE
     said = leaning(blocks)
     if said is not None:
         said[_held_by(np.flatnonzero(elements.bits & _REFERENCES), elements, len(said))] = BACK
@@ -34,8 +35,12 @@ def body(blocks: Blocks, elements: Elements) -> np.ndarray:
         spaces = np.concatenate([[0], np.cumsum(blocks.text <= 32)])
         words = spaces[blocks.end] - spaces[blocks.start] + 1
         votes = (votes + said) * np.clip(np.sqrt(words / 20), 1, 3)
+        own &= ~np.isnan(said)
+        votes = np.nan_to_num(
+            votes
+        )  # what tells about the article is out, and no witness against what stands around it
     _tables_as_one(votes, blocks, elements)
-    return settle(votes, SWITCH) & (elements.kind[blocks.element] != TITLE)
+    return settle(votes, SWITCH) & own
 
 
 def _held_by(those: np.ndarray, elements: Elements, count: int) -> np.ndarray:

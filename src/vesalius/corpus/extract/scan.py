@@ -24,7 +24,7 @@ _TAGS = {
     FIGURE: "figure", SECTION: "section", BUTTON: "button", TITLE: "title", BODY: "body",
     OTHER: "div fieldset details dialog address center hgroup thead tbody tfoot html head search",
     LINK: "a", BREAK: "br", IMAGE: "img", VOID: "area base col embed hr input link meta param source track wbr",
-    SKIP: "svg math template object select canvas datalist audio video map",
+    SKIP: "svg template select canvas datalist audio video map annotation annotation-xml",
     RAW: "script style iframe noembed noframes xmp textarea",
 }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """What the headings of a page say: with some of them it is a journal article, and what follows others is not its text.
 
-Publishers agree on little but on the names of sections (English alone is known here). `body.py` weighs what is found.
+Publishers agree on little but on the names of sections, and on how what tells about an article begins (English alone is
+known here). `body.py` weighs what is found.
 """
 
 import re
@@ -29,13 +30,31 @@ _NAME = re.compile(
     ) ) [^\w\n]* $""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
+# How a paragraph begins that tells about an article, or is nothing but a link beside a figure.
+_ABOUT = re.compile(
+    r"""^ [^\w\n©]* (?: (?:
+      how\ to\ cite (?: \ this\ article )? | (?: (?: suggested | recommended )\ )? citation | cite\ as | copyright
+      | (?: (?: academic | handling | associate )\ )? editors? | (?: edited | reviewed )\ by
+      | (?: first\ )? (?: received | accepted | published | revised | indexed ) | funding | data\ availability
+      | (?: competing | conflicts?\ of )\ interests? | correspondence | corresponding\ author | key\ ?words | doi
+    ) \ ?: | \xc2?© | \(c\)\ (?:19|20)\d\d | this\ is\ an\ open[\ -]access\ article | no\ competing\ interests
+      | this\ article\ is\ (?: licensed | distributed )\ under | \[math\ processing\ error\]
+      | (?: click\ (?: here\ to | for\ larger | to\ view ) | (?: view | open )\ (?: in\ (?:a\ )?new\ tab | larger )
+        | download\  | format: | this\ file\ can\ be\ viewed
+      ) [^\n\0]* $ )""",
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+_CAPTION = re.compile(rb"(?:fig(?:ure|\.)?|table|scheme|box|video|movie)\s*s?\d", re.IGNORECASE)
+_BEGINNING, _SURELY = 60, 40  # bytes of a paragraph that are looked at, and of a caption that no page says twice
 
 
 def leaning(blocks: Blocks) -> np.ndarray | None:
     """What its section says for each block (votes, as in `body.py`); None where the page is no article.
 
     Against what stands before the first section of the article's own (dates, addresses), most against sections that are
-    not its text: references, interests, reviews. A section lasts to the next heading of its level or above.
+    not its text: references, interests, reviews. A section lasts to the next heading of its level or above. NaN is a
+    block that is not the article's wherever it stands, which says nothing about its neighbours: dates, citations,
+    copyright, links beside figures.
     """
     heads = np.flatnonzero(blocks.level)
     if len(heads) < LEAST:
@@ -56,4 +75,22 @@ def leaning(blocks: Blocks) -> np.ndarray | None:
             now, within = (BACK, level) if found[at]["back"] else (OWN, 0)
         said[head:after] = now
         at += len(line) + 1
+    said[_about(blocks, text)] = np.nan
     return said
+
+
+def _about(blocks: Blocks, text: bytes) -> list[int]:
+    """Blocks that tell about the article, and captions that stood there before: thumbnail and figure have one each."""
+    spans = list(zip(blocks.start.tolist(), blocks.end.tolist(), strict=True))
+    begins = [text[a:b] if b - a <= _BEGINNING else text[a : a + _BEGINNING] + b"\0" for a, b in spans]
+    begins = [line.replace(b"\n", b" ") for line in begins]
+    places = np.cumsum([0, *(len(line) + 1 for line in begins)])
+    matches = _ABOUT.finditer(b"\n".join(begins).decode("latin-1"))
+    found: list[int] = np.searchsorted(places, [match.start() for match in matches]).tolist()
+    seen = set()
+    for b, (begin, (start, end)) in enumerate(zip(begins, spans, strict=True)):
+        if len(begin) >= _SURELY and _CAPTION.match(begin):
+            if (line := text[start:end]) in seen:
+                found.append(b)
+            seen.add(line)
+    return found
