@@ -126,6 +126,20 @@ def test_who_has_a_title_in_one_paragraph_is_found_by_surname_in_the_next(scrubb
     assert first.text == "We admitted Mr. [NAME]."
 
 
+def test_a_surname_found_again_takes_its_given_names_and_initials_along(scrubber: Scrubber):
+    texts = ["We admitted Mr. Kowalczyk.", "Eva-Marie Kowalczyk and J. Kowalczyk came.", "Anna M. Kowalczyk called."]
+    found = [one.text for one in scrubber.scrub_together(texts)]
+    assert found[1:] == ["[NAME] and [NAME] came.", "[NAME] called."]
+    yesterday = scrubber.scrub_together(["We admitted Mr. Kowalczyk.", "Yesterday Kowalczyk slept."])
+    assert yesterday[1].text == "Yesterday [NAME] slept."
+
+
+def test_whom_somebody_misses_has_no_title():
+    scrubber = Scrubber(guess="patients")
+    assert scrubber.scrub("We all miss Steve so much.").text == "We all miss Steve so much."
+    assert scrubber.scrub("Seen by miss smith, 40.").text == "Seen by miss [NAME], 40."
+
+
 def test_names_alone_can_be_left_where_no_patient_is_spoken_of():
     scrubber = Scrubber(guess="patients")
     news = ["John Smith met Angela Merkel in Paris.", "Mr. Peter Jones, DOB 03/04/1961, was there."]

@@ -130,9 +130,18 @@ def _plausible(text: str, start: int, end: int, rule: str, match: Any) -> bool:
     return not (title and _STREET.search(text[max(0, match.start() - 60) : match.start()]))
 
 
+_WHO_MISSES = regex.compile(
+    r"(?:\b(?:i|we|you|they|people|to|all|will|would|might|may|can|could|should|never|really|always|still|not|do|did)|"
+    r"['’](?:t|ll|d))[ ]$",
+    regex.VERSION1 | regex.IGNORECASE,
+)
+
+
 def _after_small_title(text: str, start: int, match: Any, known: list[str]) -> bool:
     if text[match.start() : match.start() + 2] == "ms" and "." not in match[0][:3]:
         return bool(known) and text[start].isupper()  # "30 ms after"
+    if match[0].startswith("miss") and _WHO_MISSES.search(text[max(0, match.start() - 12) : match.start()]):
+        return False  # "we all miss Steve"
     if known or "." in match[0][:6] or text[start].isupper():
         return True
     first = _LETTERS.match(text, start)

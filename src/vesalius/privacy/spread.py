@@ -1,7 +1,7 @@
 """Where a name that was found stands again: "Mr. John Kowalski … Kowalski's wife".
 
 Only names that a title, a label or the like made sure are spread, and of their words only those that are no words of
-the language; what a thing is named after stays.
+the language; what a thing is named after stays. Given names and initials before such a word go with it.
 """
 
 import re
@@ -10,10 +10,13 @@ from collections.abc import Sequence
 import regex
 
 from vesalius.privacy.findings import Finding, Part
-from vesalius.privacy.lexicon import THINGS, WORDS
+from vesalius.privacy.lexicon import THINGS, WORDS, given_names
 
 SURE = 0.75
 _WORD = regex.compile(r"(?<![\p{L}\p{N}])\p{Lu}[\p{L}\p{M}]{2,}(?:['’-]\p{L}{2,})*(?!\p{N})", regex.VERSION1)
+_GIVEN_BEFORE = regex.compile(
+    r"(?<![\p{L}\p{N}.’'-])(?:(?<given>\p{Lu}\p{Ll}+)(?:-\p{Lu}\p{Ll}+)?[ ]|\p{Lu}\.[ ]?)$", regex.VERSION1
+)
 _THING_BEHIND = regex.compile(rf"['’]s?[ ](?:{THINGS})\b|[ -](?i:{THINGS})\b|[-–]\p{{L}}", regex.VERSION1)
 
 
@@ -35,7 +38,7 @@ def again(
         matches = _WORD.finditer(text) if words else ()
         more.append(
             [
-                Finding("name", match.start(), match.end(), 0.7, "again")
+                Finding("name", _begin(text, match.start()), match.end(), 0.7, "again")
                 for match in matches
                 if match[0].lower() in words
                 and not any(low < match.end() and match.start() < high for low, high in spans)
@@ -43,6 +46,15 @@ def again(
             ]
         )
     return more
+
+
+def _begin(text: str, start: int) -> int:
+    """Where the given names and initials before a surname begin, or the surname."""
+    before = _GIVEN_BEFORE.search(text, max(0, start - 40), start)
+    while before and (before["given"] is None or before["given"].lower() in given_names()):
+        start = before.start()
+        before = _GIVEN_BEFORE.search(text, max(0, start - 40), start)
+    return start
 
 
 def _words(texts: Sequence[str], found: Sequence[Sequence[Finding]], least: float) -> set[str]:
