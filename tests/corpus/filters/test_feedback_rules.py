@@ -105,6 +105,9 @@ DROPPED = [
     (phrases.SocialMedia(), "Share this article on Facebook"),
     (phrases.SocialMedia(), "comments"),
     (phrases.SocialMedia(), "Most read in world news"),
+    (phrases.SocialMedia(), "Follow Newsbeat on Instagram, Facebook, Twitter and YouTube."),
+    (phrases.SocialMedia(), "Like this story? Share it with a friend!"),
+    (phrases.SocialMedia(), "Sign up for our weekly newsletter to have it all."),
     (phrases.SocialMedia(), "For more information, visit www.hospital.org or call us."),
     (phrases.Short(), "Sign in to continue"),
     (phrases.Short(), "Already a member? Please sign in."),
@@ -298,6 +301,16 @@ def test_readers_comments_go_with_their_heading():
     assert feedback.clean(Document("d", parts)).document.texts == (BODY,)
 
 
+def test_an_invitation_to_follow_is_cut_off_the_end_and_no_sentence_of_a_paper_is_taken_for_one():
+    end = " Follow him on Twitter @jane_doe. Follow us on Twitter @Spacedotcom or Facebook."
+    assert verdict(phrases.SocialMedia(), BODY + end) == BODY
+    for text in (
+        "We asked whom subjects follow on Twitter.",
+        BODY + " Those who follow a clinic on Twitter were asked.",
+    ):
+        assert verdict(phrases.SocialMedia(), text) is None
+
+
 def test_one_adult_word_in_a_long_paragraph_is_no_reason():
     assert verdict(phrases.Adult(), BODY + " Use of porn was asked for.") is None
 
@@ -307,4 +320,4 @@ def test_one_adult_word_in_a_long_paragraph_is_no_reason():
     "text", ["", " ", "(", "((" * 2000, "a" * 20000, "@" * 5000, "1-" * 5000, ". " * 5000, "by " * 3000, "| " * 3000]
 )
 def test_hostile_paragraphs_take_no_time(rule, text):
-    verdict(rule, text)
+    assert isinstance(verdict(rule, text), Drop | str | None)

@@ -26,7 +26,7 @@ from vesalius.corpus.extract.features import features
 from vesalius.corpus.extract.scan import TITLE, scan
 from vesalius.run import replacing
 
-HIDDEN, NETWORKS, EPOCHS, RATE, LEFT_OUT = 48, 4, 8, 3e-3, 0.25
+HIDDEN, NETWORKS, EPOCHS, RATE, LEFT_OUT = 48, 2, 8, 3e-3, 0.25
 SAID, TAUGHT, DOUBTED, JOURNAL = 6.0, 0.5, 0.1, 2.0  # what a label counts, by where it is from
 _WORD = re.compile(r"\w+")
 

@@ -57,7 +57,8 @@ class SocialMedia(ParagraphRule):
 
     The public rule drops every paragraph that ends in "like", "share", "comments", "review" …, or has "more here" or
     "for more info" anywhere. Ours: the whole line, "most read" and the like up to six words, and "for more
-    information" only where a link, a call or a visit follows within 15 words.
+    information" only where a link, a call or a visit follows within 15 words. Ours also knows invitations to follow
+    somebody, to share and to get a letter, and cuts the first off a paragraph's end.
     """
 
     kinds = _LINES
@@ -66,6 +67,15 @@ class SocialMedia(ParagraphRule):
         r"email us at|more images|\d+ users online|users online|share (?:this|on|via|with)\b.{0,40}|tweet(?: this)?|"
         r"follow (?:us|me)\b.{0,40}|leave a reply|"
         r"tell us what you think.{0,20}|(?:like|follow|find|join) us on .{0,40})[\s:!.…»>]*"
+    )
+    _networks = r"(?:twitter|facebook|instagram|youtube|linkedin|tiktok|snapchat|pinterest|mastodon|bluesky|threads)\b"
+    _invitation = re.compile(
+        rf"\W*(?:please )?(?:(?:follow|like|find|join) .{{1,40}}\bon {_networks}.*|"
+        r"(?:like|enjoy(?:ed)?|love) (?:this|the) (?:story|article|post|piece|video)\?.*|"
+        r"(?:sign up|subscribe) (?:here )?(?:for|to) (?:our|the)\b.{0,40}\b(?:newsletters?|updates|alerts)\b.*)"
+    )
+    _follow = re.compile(
+        rf"(?:(?<=[.!?…)”\"])\s+follow [^.!?]{{1,40}}\bon {_networks}[^.!?]*[.!?]?)+\s*$", re.IGNORECASE
     )
     _list = re.compile(
         r"\W*(?:top threads|most (?:read|viewed|shared|liked|popular)\b|trending(?: now)?\b|"
@@ -78,11 +88,17 @@ class SocialMedia(ParagraphRule):
 
     def judge(self, paragraph: Paragraph) -> Drop | str | None:
         """See the class."""
+        if paragraph.kind == PROSE and "follow" in paragraph.lowered[-160:]:
+            end = self._follow.search(paragraph.text, max(0, len(paragraph.text) - 160))
+            if end and end.start():
+                return paragraph.text[: end.start()]
         if not _short(paragraph, 15):
             return None
         line, count = paragraph.lowered.lstrip("-•* "), len(paragraph.words)
         if count <= 8 and self._line.fullmatch(line) and paragraph.kind != HEADING:
             return Drop("button of a social medium")
+        if paragraph.kind != HEADING and self._invitation.fullmatch(line):
+            return Drop("invitation of a site")
         if (count <= 6 and self._list.match(line)) or self._more.match(line):
             return Drop("list or link of a site")
         return None
