@@ -25,6 +25,7 @@ from vesalius.corpus.filters.language import Language, detect, sample
 from vesalius.corpus.images.policy import Policy
 from vesalius.corpus.images.robots import refused_by_page
 from vesalius.corpus.licences import licence_name
+from vesalius.corpus.mojibake import mended
 from vesalius.corpus.read import html
 from vesalius.corpus.read.record import Bad, Raw
 from vesalius.errors import VesaliusError
@@ -83,6 +84,9 @@ class Stages:
                 return None, self._gone(record.id, record.url, "extract", error.problem, None, error.code)
             finally:
                 self.tally["extract"].seconds += time.perf_counter() - begin
+        document, mends = mended(document)
+        if mends:
+            self.tally["extract"].edits["mojibake mended"] += mends
         self.tally.kept("extract", document)
         for name, step in self._steps:
             begin = time.perf_counter()
