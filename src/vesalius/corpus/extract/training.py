@@ -134,7 +134,7 @@ def _article(file: Path) -> str:
         root = etree.parse(str(file), parser).getroot()
     except (OSError, etree.XMLSyntaxError):
         return ""
-    if root is None or root.tag == "html":  # a page that somebody saved as XML says nothing of itself
+    if root is None or str(root.tag).endswith("html"):  # a page that somebody saved as XML says nothing of itself
         return ""
     for node in list(root.iter("{*}ref-list", "{*}contrib-group", "{*}object-id", "{*}permissions", "{*}sub-article")):
         for child in list(node):

@@ -32,7 +32,7 @@ def nearest_texts(document: Document, at: int, near: int = 2) -> list[int]:
 
 
 class Clip:
-    """A CLIP checkpoint: a folder as transformers saves it.
+    """A CLIP checkpoint: a folder as transformers saves it; on a GPU where there is one.
 
     Raises:
         VesaliusError: code `model`, no such checkpoint; `packages`.
@@ -41,6 +41,7 @@ class Clip:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         try:
+            import torch
             from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
         except ImportError as error:
             remedy = "pip install 'vesalius[corpus,hf]'"
@@ -49,7 +50,8 @@ class Clip:
             remedy = "give a folder with config.json, weights, tokenizer and preprocessor_config.json"
             raise VesaliusError("is no CLIP checkpoint", file=path, remedy=remedy, code="model")
         try:
-            self._model = CLIPModel.from_pretrained(self.path, local_files_only=True).eval()
+            self._device = "cuda" if torch.cuda.is_available() else "cpu"
+            self._model = CLIPModel.from_pretrained(self.path, local_files_only=True).eval().to(self._device)
             self._tokenizer = AutoTokenizer.from_pretrained(self.path, local_files_only=True)
             self._processor = AutoImageProcessor.from_pretrained(self.path, local_files_only=True)
         except (OSError, ValueError, KeyError) as error:
@@ -94,9 +96,10 @@ class Clip:
         found = [np.empty((0, self.size), np.float32)]
         with torch.inference_mode():
             for start in range(0, len(items), batch):
-                out = features(**prepare(list(items[start : start + batch])))
+                given = prepare(list(items[start : start + batch]))
+                out = features(**{name: tensor.to(self._device) for name, tensor in given.items()})
                 out = getattr(out, "pooler_output", out)
-                found.append(torch.nn.functional.normalize(out.float(), dim=-1).numpy())
+                found.append(torch.nn.functional.normalize(out.float(), dim=-1).cpu().numpy())
         return np.concatenate(found)
 
 
