@@ -375,6 +375,11 @@ def collate(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def on_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """The batch with its tensors on a device."""
+    return {name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()}
+
+
 def data_facts(cases: Sequence[LabelledCase]) -> dict[str, Any]:
     """What the card says of the data: how many cases, which, and a fingerprint of names and sizes of their files."""
     files = [path for case in cases for path in (case.image, case.entry.path)]

@@ -207,7 +207,7 @@ class Mixture(nn.Module):
         size = self.foundation.config.mask_size
         logits = embedded.general.new_zeros(len(weights), 1, size, size, size)
         iou = embedded.general.new_zeros(len(weights), 1)
-        shared = torch.tensor([len(w) > 1 for w in weights])
+        shared = torch.tensor([len(w) > 1 for w in weights], device=logits.device)
         for name in sorted({name for w in weights for name in w}):
             rows = [i for i, w in enumerate(weights) if name in w]
             out = self._ask(name, embedded, _some(prompts, rows), rows)

@@ -21,7 +21,7 @@ from vesalius.nets.sam3d import Prompts
 from vesalius.nets.sam3d.crop import Preprocessing
 from vesalius.nets.sam3d.experts import GENERAL, Gate, Mixture, load_expert, save_gate
 from vesalius.settings import Strict
-from vesalius.train.data import Cases, Crops, collate, data_facts, find
+from vesalius.train.data import Cases, Crops, collate, data_facts, find, on_device
 from vesalius.train.job import Job
 from vesalius.train.picture import picture
 from vesalius.train.sam3d.expert import read_foundation
@@ -58,6 +58,11 @@ class GateTraining(nn.Module):
         super().__init__()
         self.gate, self.rounds, self.owners = mixture.gate, rounds, owners
         self._mixture = [mixture]  # in a list: its weights are not this module's
+
+    def _apply(self, *arguments: Any, **more: Any) -> "GateTraining":
+        """To another device or type the mixture goes along."""
+        self._mixture[0]._apply(*arguments, **more)
+        return super()._apply(*arguments, **more)
 
     def forward(
         self, pixel_values: torch.Tensor, truth: torch.Tensor, seed: torch.Tensor, crop: torch.Tensor, target: list[str]
@@ -178,7 +183,7 @@ def _calibrate(mixture: Mixture, owners: dict[str, str], recipe: Settings, how: 
 
 def _look(mixture: Mixture, item: dict[str, Any], after: tuple[int, ...]) -> list[dict[str, Any]]:
     """A crop clicked along the general decoder's masks: confidences, and everybody's DSC after some clicks."""
-    batch = collate([item])
+    batch = on_device(collate([item]), next(mixture.parameters()).device)
     truth, size = batch["truth"], mixture.foundation.config.mask_size
     embedded, clicker = mixture.encode(batch["pixel_values"]), Clicker(truth, batch["seed"])
     low, mask = truth.new_zeros(1, 1, size, size, size), torch.zeros_like(truth[:, 0], dtype=torch.bool)

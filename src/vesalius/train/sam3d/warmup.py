@@ -19,7 +19,7 @@ from torch import nn
 
 from vesalius.nets.sam3d import Prompts, Sam3DModel
 from vesalius.nets.sam3d.decoder import paint
-from vesalius.train.data import Cases, Crops, collate, data_facts
+from vesalius.train.data import Cases, Crops, collate, data_facts, on_device
 from vesalius.train.job import Job
 from vesalius.train.picture import picture
 from vesalius.train.sam3d.interaction import dice
@@ -126,7 +126,7 @@ def _judge(module: Naming, crops: Crops, each: int) -> dict[str, float]:
     training = module.training
     module.eval()
     for index in range(each * len(crops.classes)):
-        batch = collate([crops[index]])
+        batch = on_device(collate([crops[index]]), module.filters.device)
         logits = module.logits(batch["pixel_values"])[0, [module.names.index(name) for name in batch["target"]]]
         for name, value in zip(
             batch["target"], dice(module.model.upscale(logits[:, None]), batch["truth"]), strict=True
