@@ -142,6 +142,14 @@ def test_what_tells_about_an_article_goes_wherever_it_stands_and_what_surrounds_
     assert sentence in extract(ARTICLE.replace("Methods says:", f"Methods says: {sentence}").encode()).text
 
 
+def test_a_figure_with_more_links_than_captions_keeps_its_image() -> None:
+    links = "".join(f"<p><a href=/{kind}>{kind}</a></p>" for kind in ("PPT", "PNG", "larger image", "TIFF"))
+    figure = f"<div><img src=/g.png><p>Figure 1. The kidney before treatment, coronal view.</p>{links}</div>"
+    page = extract(ARTICLE.replace("<p>Methods adds", f"{figure}<p>Methods adds").encode())
+    assert [image.url for image in page.images] == ["/g.png"] and "PPT" not in page.text
+    assert page.lines[page.images[0].line].startswith("Figure 1.")
+
+
 def test_a_caption_that_a_page_shows_twice_is_told_once() -> None:
     caption = "Figure 1. The kidney before treatment, coronal view, with contrast."
     page = ARTICLE.replace("<p>Methods adds", f"<p>{caption}</p><p>{caption}</p><p>Methods adds")

@@ -24,6 +24,7 @@ _SOURCES = ("data-src", "data-original", "data-lazy-src", "data-hi-res-src", "sr
 _SETS = ("data-srcset", "srcset")
 _ATTRIBUTE = re.compile(r'([^\s="/]+)="([^"]*)"')
 _AFTER_TITLE = 3  # blocks between a title and the text's first in which an image still belongs to the text
+_FIGURE = 12  # blocks that it has at most
 _ITEMS = (s.LI, s.TERM)
 
 
@@ -143,16 +144,18 @@ def _images(
     line_of: np.ndarray,
     url: str,
 ) -> Iterator[Image]:
-    kept = [0, *np.cumsum(wanted).tolist()]
-    if not kept[-1] or not len(images.start):
+    if not wanted.any() or not len(images.start):
         return
     first = int(np.argmax(wanted))
     heads = np.flatnonzero(blocks.level[:first] == 1)
     title = int(heads[-1]) if len(heads) else first
     seen = set()
     parents, firsts, afters = elements.parent.tolist(), elements.first.tolist(), elements.after.tolist()
+    sizes, kept = (blocks.end - blocks.start).tolist(), [0, *np.cumsum(wanted).tolist()]
     for start, end, block, element in zip(*(column.tolist() for column in images), strict=True):
-        if not (_within(parents, firsts, afters, kept, element) or title < block <= first <= title + _AFTER_TITLE):
+        if not (
+            _within(parents, firsts, afters, kept, sizes, element) or title < block <= first <= title + _AFTER_TITLE
+        ):
             continue
         given = {
             name.lower(): unescape(value)
@@ -166,11 +169,20 @@ def _images(
         yield Image(int(line_of[block]), urljoin(url, address), given.get("alt", "").strip(), width, height)
 
 
-def _within(parent: list[int], first: list[int], after: list[int], kept: list[int], element: int) -> bool:
-    """Whether most blocks of the nearest element that holds some are the page's own."""
+def _within(
+    parent: list[int], first: list[int], after: list[int], kept: list[int], sizes: list[int], element: int
+) -> bool:
+    """Whether the nearest element that holds text is the page's own: most of its blocks, or, of a figure, the longest.
+
+    A figure may have more links below it than captions.
+    """
     while element > 0 and after[element] == first[element]:
         element = parent[element]
-    return 2 * (kept[after[element]] - kept[first[element]]) >= after[element] - first[element]
+    start, end = first[element], after[element]
+    if 2 * (kept[end] - kept[start]) >= end - start:
+        return True
+    longest = max(range(start, end), key=sizes.__getitem__)
+    return end - start <= _FIGURE and kept[longest + 1] > kept[longest]
 
 
 def _address(given: dict[str, str]) -> str:

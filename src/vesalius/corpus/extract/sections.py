@@ -39,8 +39,9 @@ _ABOUT = re.compile(
       | (?: competing | conflicts?\ of )\ interests? | correspondence | corresponding\ author | key\ ?words | doi
     ) \ ?: | \xc2?© | \(c\)\ (?:19|20)\d\d | this\ is\ an\ open[\ -]access\ article | no\ competing\ interests
       | this\ article\ is\ (?: licensed | distributed )\ under | \[math\ processing\ error\]
-      | (?: click\ (?: here\ to | for\ larger | to\ view ) | (?: view | open )\ (?: in\ (?:a\ )?new\ tab | larger )
-        | download\  | format: | this\ file\ can\ be\ viewed
+      | (?: click\ (?: here\ to | for\ larger | to\ view ) | open\ in\ (?: a\ )? new | view\ (?: larg | figure | full )
+        | (?: larger | original | full[\ -]sized? )\ (?: image | figure | version ) | download | format: | go\ to:
+        | (?: ppt | powerpoint | png | tiff? | jpe?g )\b | enlarge | this\ file\ can\ be\ viewed
       ) [^\n\0]* $ )""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
@@ -75,12 +76,12 @@ def leaning(blocks: Blocks) -> np.ndarray | None:
             now, within = (BACK, level) if found[at]["back"] else (OWN, 0)
         said[head:after] = now
         at += len(line) + 1
-    said[_about(blocks, text)] = np.nan
+    said[_about(blocks, text, said > 0)] = np.nan
     return said
 
 
-def _about(blocks: Blocks, text: bytes) -> list[int]:
-    """Blocks that tell about the article, and captions that stood there before: thumbnail and figure have one each."""
+def _about(blocks: Blocks, text: bytes, own: np.ndarray) -> list[int]:
+    """Blocks that tell about the article, and captions that its `own` sections had before: for thumbnail and figure."""
     spans = list(zip(blocks.start.tolist(), blocks.end.tolist(), strict=True))
     begins = [text[a:b] if b - a <= _BEGINNING else text[a : a + _BEGINNING] + b"\0" for a, b in spans]
     begins = [line.replace(b"\n", b" ") for line in begins]
@@ -89,7 +90,7 @@ def _about(blocks: Blocks, text: bytes) -> list[int]:
     found: list[int] = np.searchsorted(places, [match.start() for match in matches]).tolist()
     seen = set()
     for b, (begin, (start, end)) in enumerate(zip(begins, spans, strict=True)):
-        if len(begin) >= _SURELY and _CAPTION.match(begin):
+        if own[b] and len(begin) >= _SURELY and _CAPTION.match(begin):
             if (line := text[start:end]) in seen:
                 found.append(b)
             seen.add(line)
