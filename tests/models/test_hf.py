@@ -27,18 +27,23 @@ def gguf() -> Path:
 
 
 @pytest.fixture(scope="module")
-def folder(gguf, tmp_path_factory) -> Path:
+def whole(gguf):
+    """All of it; transformers takes forty seconds to read such a file."""
+    return open_model(f"hf:{gguf}?batch=2&max_tokens=24&dtype=float32")
+
+
+@pytest.fixture(scope="module")
+def folder(whole, tmp_path_factory) -> Path:
     """A small part of the same model (two layers) as a folder of safetensors, which loads at once."""
     out = tmp_path_factory.mktemp("smollm2")
-    where = {"pretrained_model_name_or_path": str(gguf.parent), "gguf_file": gguf.name}
-    whole = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+    model, tokenizer = whole.load()
     config = transformers.LlamaConfig(
-        **(whole.config.to_dict() | {"num_hidden_layers": 2, "quantization_config": None})
+        **(model.config.to_dict() | {"num_hidden_layers": 2, "quantization_config": None})
     )
     part = transformers.LlamaForCausalLM(config)
-    part.load_state_dict({k: v for k, v in whole.state_dict().items() if k in part.state_dict()})
+    part.load_state_dict({k: v for k, v in model.state_dict().items() if k in part.state_dict()})
     part.save_pretrained(out)
-    transformers.AutoTokenizer.from_pretrained(**where).save_pretrained(out)
+    tokenizer.save_pretrained(out)
     return out
 
 
@@ -82,12 +87,12 @@ def picture(path: Path, value: int) -> Part:
     return Part.of("image", path)
 
 
-def test_a_gguf_file_answers_real_questions_of_proteinlmbench(gguf, shared_data):
+def test_a_gguf_file_answers_real_questions_of_proteinlmbench(whole, shared_data):
     from vesalius.formats.questions import open_questions
 
     samples = open_questions(shared_data / "protein/proteinlmbench.jsonl", "nowhere").samples()
     asked = [render(next(samples).question, Prompt()) for _ in range(2)]
-    answers = list(open_model(f"hf:{gguf}?batch=2&max_tokens=24").answer(asked))
+    answers = list(whole.answer(asked))
     assert [answer.id for answer in answers] == ["0", "1"]
     assert all(answer.tokens and answer.prompt_tokens > 150 and answer.seconds > 0 for answer in answers)
     assert all(re.match(r"[A-F]\b", answer.text) for answer in answers)
