@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -141,6 +142,31 @@ def test_ctrl_c_while_libraries_are_preloaded_is_the_drivers_business(tmp_path):
     os.killpg(driver.pid, signal.SIGINT)
     _, said = driver.communicate(timeout=60)
     assert said.count("KeyboardInterrupt") == 1 and "slow_module" not in said  # the driver's own
+
+
+def half_then_whole(folder, name):
+    """A unit whose documents grow on disk while it is at work, as chunks do."""
+    (Path(folder) / name).write_text("50")
+    time.sleep(2.5)
+    return 100
+
+
+def test_the_bar_tells_documents_a_second_while_units_are_at_work_without_those_of_an_earlier_run(tmp_path, capfd):
+    for name, before in (("new", "0"), ("resumed", "40")):
+        (tmp_path / name).write_text(before)
+    jobs = [Unit(name, "1", (str(tmp_path), name)) for name in ("new", "resumed")]
+    told = []
+
+    def holds(unit, payload):
+        found = int((tmp_path / unit.key).read_text()) if payload is None else payload
+        told.append((unit.key, found))
+        return found
+
+    with Run(tmp_path / "a.run") as run:
+        assert work(run, jobs, half_then_whole, crashed=crashed, label="reading", workers=2, holds=holds) == 2
+    assert ("new", 50) in told  # while it was at work
+    shown = capfd.readouterr().err
+    assert re.search(r"160 documents, [\d.]+/s", shown) and "200 documents" not in shown
 
 
 def test_what_is_forgotten_is_done_again(tmp_path):

@@ -142,7 +142,7 @@ def test_normalised_crops_have_mean_0_and_deviation_1_over_positive_voxels() -> 
     assert not normalise(np.full((4, 4, 4), -1000.0)).any()
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize(
     ("data", "said"),
     [

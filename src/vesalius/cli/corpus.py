@@ -91,7 +91,7 @@ def _say(summary) -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     table.add_column("stage")
-    for name in ("documents", "words", "images", "dropped"):
+    for name in ("documents", "words", "images", "dropped", "per second"):
         table.add_column(name, justify="right")
     table.add_column("most often for")
     for name in summary.tally.to_json():
@@ -100,7 +100,9 @@ def _say(summary) -> None:
         words = f"{often[0][0]} ({often[0][1]:,})" if often else ""
         dropped = f"{stage.reasons.total():,}" if stage.reasons else ""
         counts = [f"{n:,}" for n in (stage.documents, stage.words, stage.images)] if stage.documents else ["", "", ""]
-        table.add_row(name, *counts, dropped, escape(words))
+        passed = stage.documents + stage.reasons.total()
+        rate = f"{passed / stage.seconds:,.0f}" if stage.seconds else ""
+        table.add_row(name, *counts, dropped, rate, escape(words))
     console.print(table)
     for source, problem in summary.problems.items():
         console.print(f"[red]{escape(source)}: {escape(problem)}")

@@ -18,8 +18,8 @@ def console() -> Any:
 def progress(label: str, total: int | None) -> Iterator[Callable[..., None]]:
     """A bar on standard error with count, rate, failures and remaining time.
 
-    Yields `advance(failures, by=1, kept=0)`: how many failed so far, how many are done now, and how many were done by
-    an earlier run, which tell nothing about the rate.
+    Yields `advance(failures, by=1, kept=0, things="")`: how many failed so far, how many are done now, how many were
+    done by an earlier run, which tell nothing about the rate, and what else there is to say.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -29,13 +29,14 @@ def progress(label: str, total: int | None) -> Iterator[Callable[..., None]]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
         TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[things]}"),
         TextColumn("[red]{task.fields[failed]}"),
     )
     start, done, before = time.monotonic(), 0, 0
     with Progress(*columns, console=console()) as bar:
-        task = bar.add_task(label, total=total, rate="", left="", failed="")
+        task = bar.add_task(label, total=total, rate="", left="", things="", failed="")
 
-        def advance(failures: int, by: int = 1, kept: int = 0) -> None:
+        def advance(failures: int, by: int = 1, kept: int = 0, things: str = "") -> None:
             nonlocal done, before
             done += by
             before += kept
@@ -43,7 +44,8 @@ def progress(label: str, total: int | None) -> Iterator[Callable[..., None]]:
             speed = f"{rate:.1f}/s" if rate >= 1 or not done else f"{1 / rate:.1f} s each"
             remaining = _clock((total - done - before) / rate) if total and done else ""
             failed = f"{failures:,} failed" if failures else ""
-            bar.update(task, advance=by + kept, rate=speed if done else "", left=remaining, failed=failed)
+            shown: dict[str, Any] = {"left": remaining, "things": things, "failed": failed}
+            bar.update(task, advance=by + kept, rate=speed if done else "", **shown)
 
         yield advance
 

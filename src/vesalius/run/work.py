@@ -6,6 +6,7 @@ Knows which units may begin, what is tried again, and what is recorded; leaves p
 import contextlib
 import json
 import signal
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
@@ -32,6 +33,7 @@ def work(
     ray: str | None = None,
     tries: int = 1,
     pool: Pool | None = None,
+    holds: Callable[[Unit, Any], int] | None = None,
 ) -> int:
     """Does what is left of `units` in worker processes and records it; returns how many were done now.
 
@@ -48,6 +50,7 @@ def work(
         tries: of a unit whose worker died, before that is recorded; on Ray one more, since machines come and go.
         pool: workers that there are already (see `opened`), for a job of several maps; then `workers`, `timeout` and
             `ray` are theirs.
+        holds: documents of a unit, by its payload, or so far (None); then the bar tells how many there were a second.
 
     Raises:
         Interrupted: on Ctrl-C or SIGTERM, after the workers are gone.
@@ -59,6 +62,7 @@ def work(
         return 0
     tries += ray is not None
     pending: dict[Any, Unit] = {}
+    documents = _Documents(holds)
     tried: Counter[str] = Counter()
     size = workers if ray else min(workers or cores(), total)
     own = contextlib.nullcontext(pool) if pool else opened(function.__module__, size, timeout, ray)
@@ -66,8 +70,9 @@ def work(
         try:
             while queue or pending:
                 while len(pending) < 2 * pool.size and (unit := _next(queue, pending.values())):
+                    documents.begin(unit)
                     pending[pool.submit(function, unit.arguments)] = unit
-                for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                for future in wait(pending, 1 if holds else None, FIRST_COMPLETED).done:
                     unit = pending.pop(future)
                     tried[unit.key] += 1
                     if _died(future) and tried[unit.key] < tries:
@@ -76,7 +81,10 @@ def work(
                     payload, seconds, state = _result(future, unit, crashed, timeout)
                     run.record(unit, payload, seconds, state)
                     failures += state != "done" or count(payload)
-                    advance(failures)
+                    documents.end(unit, payload, state)
+                    advance(failures, things=documents.told(()))
+                if holds:
+                    advance(failures, by=0, things=documents.told(pending.values()))
         except KeyboardInterrupt:
             done = total - len(queue) - len(pending)
             problem = f"stopped; {done} of {total} done and kept"
@@ -99,6 +107,31 @@ def opened(
         yield pool
     finally:
         pool.close()
+
+
+class _Documents:
+    """How many documents there were since the map began, in units that are done and in those at work."""
+
+    def __init__(self, holds: Callable[[Unit, Any], int] | None):
+        self._holds, self._start = holds, time.monotonic()
+        self._before: dict[str, int] = {}
+        self._done = 0
+
+    def begin(self, unit: Unit) -> None:
+        """What an earlier run did of it tells nothing about the rate."""
+        if self._holds:
+            self._before.setdefault(unit.key, self._holds(unit, None))
+
+    def end(self, unit: Unit, payload: Any, state: str) -> None:
+        if self._holds:
+            now = self._holds(unit, payload if state == "done" else None)
+            self._done += max(0, now - self._before.pop(unit.key))
+
+    def told(self, at_work: Iterable[Unit]) -> str:
+        if not self._holds:
+            return ""
+        now = self._done + sum(self._holds(unit, None) - self._before[unit.key] for unit in at_work)
+        return f"{now:,} documents, {now / max(time.monotonic() - self._start, 1e-3):,.1f}/s" if now > 0 else ""
 
 
 def _next(queue: deque[Unit], pending: Iterable[Unit]) -> Unit | None:

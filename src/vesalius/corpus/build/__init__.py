@@ -115,7 +115,10 @@ class _Job:
                 texts.clear(folder)
                 folder.mkdir(parents=True, exist_ok=True)
                 (folder / "stamp").write_text(unit.stamp)
-        work(state, units, texts.texts_of, label="texts", tries=_TRIES, count=lambda p: "problem" in p, **self._map)
+        work(
+            state, units, texts.texts_of, label="texts", tries=_TRIES, count=lambda payload: "problem" in payload,
+            holds=self._records, **self._map,
+        )  # fmt: skip
         records = failed = 0
         for unit, payload, _, kind in state.payloads(units):
             if kind == "crashed":
@@ -134,7 +137,7 @@ class _Job:
         done = [[chunk.end for chunk in texts.chunks(Path(folder))] for folder in folders]
         self._stamp = fingerprint(stamps, done, self.recipe.similarity)
         one = Unit("whole", self._stamp, (folders, str(self.whole), self.recipe.similarity, self.recipe.memory))
-        self._must(state, [one], whole.duplicates_of, "duplicates")
+        self._must(state, [one], whole.duplicates_of, "duplicates", _documents)
         if not self.recipe.repeated:
             return
         counts = [
@@ -185,7 +188,7 @@ class _Job:
             )
             for source in self.sources
         ]
-        self._must(state, units, finish.shard_of, "shards")
+        self._must(state, units, finish.shard_of, "shards", _documents)
         return [(unit, payload) for unit, payload, _, _ in state.payloads(units)]
 
     def close(self, state: Run, shards: list[tuple[Unit, dict[str, Any]]], begin: float) -> Summary:
@@ -233,9 +236,20 @@ class _Job:
         self._must(state, [one], contents.contents_of, "contents")
         return next(payload for _, payload, _, _ in state.payloads([one]))
 
-    def _must(self, state: Run, units: list[Unit], function: Callable[..., Any], label: str) -> None:
+    def _records(self, unit: Unit, payload: Any) -> int:
+        """Of a source, those read so far."""
+        return payload["records"] if payload else texts.records(self.texts / unit.key.removeprefix("texts/"))
+
+    def _must(
+        self,
+        state: Run,
+        units: list[Unit],
+        function: Callable[..., Any],
+        label: str,
+        holds: Callable[[Unit, Any], int] | None = None,
+    ) -> None:
         """A step without which there is no corpus."""
-        work(state, units, function, label=label, tries=3, **self._map)
+        work(state, units, function, label=label, tries=3, holds=holds, **self._map)
         for unit, payload, _, kind in state.payloads(units):
             if kind == "crashed":
                 remedy = "the same command tries it again"
@@ -269,6 +283,10 @@ def _gather(out: Path, folders: Sequence[Path], shards: Sequence[tuple[Unit, Any
         for file in files:
             for batch in pq.ParquetFile(file).iter_batches():
                 writer.write_batch(batch)
+
+
+def _documents(unit: Unit, payload: Any) -> int:
+    return payload["documents"] if payload else 0
 
 
 def _crashed(unit: Unit, error: VesaliusError) -> dict[str, Any]:

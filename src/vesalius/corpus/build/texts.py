@@ -68,6 +68,12 @@ def chunks(folder: Path) -> list[Chunk]:
     return found
 
 
+def records(folder: Path) -> int:
+    """How many of a source are done; chunks are named by their first."""
+    last = max(folder.glob("chunk-*.json"), default=None)
+    return json.loads(last.read_text("utf-8"))["end"] if last else 0
+
+
 def texts_of(source: Source, recipe: Recipe, folder: str, session: str) -> dict[str, Any]:
     """Reads, extracts, filters, and takes out identifiers; see the module.
 

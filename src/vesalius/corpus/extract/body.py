@@ -35,10 +35,8 @@ def body(blocks: Blocks, elements: Elements) -> np.ndarray:
         spaces = np.concatenate([[0], np.cumsum(blocks.text <= 32)])
         words = spaces[blocks.end] - spaces[blocks.start] + 1
         votes = (votes + said) * np.clip(np.sqrt(words / 20), 1, 3)
-        own &= ~np.isnan(said)
-        votes = np.nan_to_num(
-            votes
-        )  # what tells about the article is out, and no witness against what stands around it
+        own &= ~np.isnan(said)  # they are out, and no witnesses against what stands around them
+        votes = np.nan_to_num(votes)
     _tables_as_one(votes, blocks, elements)
     return settle(votes, SWITCH) & own
 
