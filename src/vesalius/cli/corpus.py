@@ -101,7 +101,8 @@ def _say(summary) -> None:
         dropped = f"{stage.reasons.total():,}" if stage.reasons else ""
         counts = [f"{n:,}" for n in (stage.documents, stage.words, stage.images)] if stage.documents else ["", "", ""]
         passed = stage.documents + stage.reasons.total()
-        rate = f"{passed / stage.seconds:,.0f}" if stage.seconds else ""
+        speed = passed / stage.seconds if stage.seconds else 0
+        rate = f"{speed:,.{0 if speed >= 10 else 1}f}" if speed else ""
         table.add_row(name, *counts, dropped, rate, escape(words))
     console.print(table)
     for source, problem in summary.problems.items():
