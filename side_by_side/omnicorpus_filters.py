@@ -18,6 +18,8 @@ import sys
 import time
 from pathlib import Path
 
+from corpus_pipeline import environment
+
 HERE = Path(__file__).parent
 PAIRS = {  # the public function → our rules, by class
     "newlines_discard": ["Newlines"],
@@ -216,17 +218,6 @@ def asked(python: str, role: str, value) -> dict:
     if done.returncode:
         sys.exit(f"the peers failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def environment() -> str:
-    """The peers' Python; made if it is not there."""
-    folder = HERE / ".venv" / "corpus"
-    if not (folder / ".made").exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        names = ["trafilatura", "nltk", "lxml", "lxml_html_clean", "datatrove"]
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "-q", *names], check=True)
-        (folder / ".made").touch()
-    return str(folder / "bin" / "python")
 
 
 def document(parts: list):

@@ -13,9 +13,12 @@ def test_a_text_read_in_the_wrong_encoding_is_mended(text):
     broken = text.encode().decode("cp1252", errors="surrogateescape")
     if any("\ud800" <= letter <= "\udfff" for letter in broken):  # what cp1252 lacks, browsers take from Latin-1
         broken = "".join(chr(ord(c) - 0xDC00) if "\udc80" <= c <= "\udcff" else c for c in broken)
-    document = Document("d", (Heading(broken, 2), Image("a.png"), "plain", broken))
+    document = Document(
+        "d", (Heading(broken, 2), Image("a.png", broken), "plain", broken), {"title": broken, "date": 1}
+    )
     found, count = mended(document)
-    assert count == 2 and found.parts == (text, Image("a.png"), "plain", text) and found.parts[0].level == 2
+    assert count == 4 and found.parts == (text, Image("a.png", text), "plain", text) and found.parts[0].level == 2
+    assert found.facts == {"title": text, "date": 1}
 
 
 @pytest.mark.parametrize(

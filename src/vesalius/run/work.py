@@ -82,7 +82,7 @@ def work(
                     run.record(unit, payload, seconds, state)
                     failures += state != "done" or count(payload)
                     documents.end(unit, payload, state)
-                    advance(failures, things=documents.told(()))
+                    advance(failures, things=documents.told(pending.values()))
                 if holds:
                     advance(failures, by=0, things=documents.told(pending.values()))
         except KeyboardInterrupt:
@@ -110,12 +110,16 @@ def opened(
 
 
 class _Documents:
-    """How many documents there were since the map began, in units that are done and in those at work."""
+    """How many documents there were since the map began, in units that are done and in those at work.
+
+    Those at work are looked at once a second at most, and no more than a twentieth of the time: a disk may be slow.
+    """
 
     def __init__(self, holds: Callable[[Unit, Any], int] | None):
         self._holds, self._start = holds, time.monotonic()
         self._before: dict[str, int] = {}
-        self._done = 0
+        self._at_work: dict[str, int] = {}
+        self._done, self._next = 0, 0.0
 
     def begin(self, unit: Unit) -> None:
         """What an earlier run did of it tells nothing about the rate."""
@@ -123,15 +127,21 @@ class _Documents:
             self._before.setdefault(unit.key, self._holds(unit, None))
 
     def end(self, unit: Unit, payload: Any, state: str) -> None:
+        """It is at work no more."""
         if self._holds:
-            now = self._holds(unit, payload if state == "done" else None)
-            self._done += max(0, now - self._before.pop(unit.key))
+            self._at_work.pop(unit.key, None)
+            self._done += self._holds(unit, payload if state == "done" else None) - self._before.pop(unit.key)
 
     def told(self, at_work: Iterable[Unit]) -> str:
+        """For the bar; "" where there is nothing to tell."""
         if not self._holds:
             return ""
-        now = self._done + sum(self._holds(unit, None) - self._before[unit.key] for unit in at_work)
-        return f"{now:,} documents, {now / max(time.monotonic() - self._start, 1e-3):,.1f}/s" if now > 0 else ""
+        now = time.monotonic()
+        if now >= self._next:
+            self._at_work = {unit.key: self._holds(unit, None) - self._before[unit.key] for unit in at_work}
+            self._next = time.monotonic() + max(1, 20 * (time.monotonic() - now))
+        count = self._done + sum(self._at_work.values())
+        return f"{count:,} documents, {count / max(now - self._start, 1e-3):,.1f}/s" if count > 0 else ""
 
 
 def _next(queue: deque[Unit], pending: Iterable[Unit]) -> Unit | None:

@@ -22,7 +22,7 @@ _ROWS = 12  # of a table of what is in it
 _SPREADS = (("lengths", "words in a document, at least"), ("pictured", "images in a document, at least"))
 _STYLE = """
 .documents{display:grid;gap:1rem}.documents details{border:1px solid var(--line);border-radius:6px;padding:.6rem .9rem}
-.documents summary{cursor:pointer;font-weight:600}.documents p{margin:.4rem 0}.documents .at{color:var(--muted);
+.documents summary{cursor:pointer;font-weight:600}.documents p{margin:.4rem 0}.at{color:var(--muted);
 font-size:.85rem;overflow-wrap:anywhere}.documents .image{font-style:italic;color:var(--muted)}
 .tables{display:grid;gap:0 2rem;grid-template-columns:repeat(auto-fit,minmax(min(28rem,100%),1fr));align-items:start}
 .tables td:first-child{overflow-wrap:anywhere}

@@ -179,10 +179,11 @@ def _within(
     while element > 0 and after[element] == first[element]:
         element = parent[element]
     start, end = first[element], after[element]
-    if 2 * (kept[end] - kept[start]) >= end - start:
-        return True
+    most = 2 * (kept[end] - kept[start]) >= end - start
+    if most or end - start > _FIGURE:
+        return most
     longest = max(range(start, end), key=sizes.__getitem__)
-    return end - start <= _FIGURE and kept[longest + 1] > kept[longest]
+    return kept[longest + 1] > kept[longest]
 
 
 def _address(given: dict[str, str]) -> str:

@@ -6,7 +6,8 @@ It learns from pages with a known body: mozilla/readability's `test/test-pages` 
 evaluation pages of adbar/trafilatura (`tests`: segments that must and must not be there; everything between them is
 taught by trafilatura itself, and counts less), and journal pages beside their publisher's XML (fulltext.html,
 fulltext.xml; ContentMine/norma has some). None of them is in this repository, and no page of the benchmarks that it is
-judged on is among them: folders named in `--without` are left out. Needs torch, trafilatura and lxml.
+judged on is among them: folders named in `--without` are left out. Needs torch, lxml, and what is no part of a setup:
+`pip install trafilatura lxml_html_clean`.
 """
 
 import argparse
