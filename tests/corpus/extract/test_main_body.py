@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vesalius.corpus.extract.body import settle
-from vesalius.corpus.extract.dom import well_formed
+from vesalius.corpus.extract.encoding import decoded, utf8
 from vesalius.corpus.extract.page import extract
 from vesalius.corpus.extract.scan import scan
 from vesalius.corpus.extract.sections import leaning
@@ -77,7 +77,14 @@ def test_other_encodings_are_found() -> None:
 
 
 def test_a_pages_own_word_on_its_encoding_counts_before_a_guess() -> None:
-    assert "Authors’".encode() in well_formed("<meta charset=utf-8><p>Authors’ contributions</p>".encode())
+    page = "<meta charset=utf-8><p>Authors’ contributions</p>".encode()
+    assert utf8(page) == page == utf8(page, "no such encoding")
+    assert utf8("“é”".encode("cp1252"), "ISO-8859-1") == "“é”".encode()  # as browsers have it
+
+
+def test_a_piece_that_is_not_in_the_encoding_that_its_page_names_is_read_by_itself() -> None:
+    assert decoded("Zürich".encode("latin-1")) == "Zürich"
+    assert decoded("Zürich".encode() + b"\xc3") == "Zürich\ufffd"
 
 
 def test_the_story_told_is_the_one_with_the_most_votes() -> None:
@@ -113,13 +120,13 @@ def test_an_articles_own_sections_stay_and_its_back_matter_goes() -> None:
 def test_a_section_of_the_back_lasts_to_the_next_heading_of_its_level() -> None:
     html = "<p>front</p><h2>Abstract</h2><p>a</p><h2>Methods</h2><p>b</p><h2>Authors’ contributions</h2><p>c</p>"
     html += "<h3>Methods</h3><p>d</p><h2>Discussion</h2><p>e</p>"
-    blocks, _, _ = scan(well_formed(html.encode(), "utf-8"))
+    blocks, *_ = scan(html.encode())
     text = blocks.text.tobytes()
     said = leaning(blocks)
     assert said is not None
     gone = {text[a:b] for a, b, votes in zip(blocks.start, blocks.end, said, strict=True) if votes < 0}
     assert gone == {b"front", "Authors’ contributions".encode(), b"c", b"Methods", b"d"}
-    assert leaning(scan(well_formed(b"<h2>Methods</h2><p>b</p><h2>References</h2><p>c</p>"))[0]) is None
+    assert leaning(scan(b"<h2>Methods</h2><p>b</p><h2>References</h2><p>c</p>").blocks) is None
 
 
 ABOUT = (

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from vesalius.corpus.extract.features import features
-from vesalius.corpus.extract.scan import TABLE, TITLE, WORDS, Blocks, Elements
+from vesalius.corpus.extract.scan import Blocks, Elements
 from vesalius.corpus.extract.sections import BACK, leaning
+from vesalius.corpus.extract.tags import TABLE, TITLE, WORDS
 from vesalius.media.kernels import njit
 
 BIAS = 0.5  # a vote must pass it: what surrounds a text does more harm in it than a lost line

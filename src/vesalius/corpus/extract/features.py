@@ -5,13 +5,14 @@ Knows nothing of which blocks are wanted; `body.py` weighs these numbers.
 
 import numpy as np
 
-from vesalius.corpus.extract import scan as s
+from vesalius.corpus.extract import tags as g
+from vesalius.corpus.extract.scan import Blocks, Elements
 from vesalius.media.kernels import njit
 
-_BITS = len(s.WORDS)
-_OWN_KINDS = np.array([s.P, s.HEADING, s.LI, s.CELL, s.TERM, s.CAPTION, s.PRE, s.QUOTE, s.OTHER], np.int8)
+_BITS = len(g.WORDS)
+_OWN_KINDS = np.array([g.P, g.HEADING, g.LI, g.CELL, g.TERM, g.CAPTION, g.PRE, g.QUOTE, g.OTHER], np.int8)
 _HOLDERS = np.array(
-    [s.NAV, s.FOOTER, s.HEADER, s.ASIDE, s.FORM, s.ARTICLE, s.MAIN, s.FIGURE, s.TABLE, s.LIST, s.BUTTON, s.SECTION],
+    [g.NAV, g.FOOTER, g.HEADER, g.ASIDE, g.FORM, g.ARTICLE, g.MAIN, g.FIGURE, g.TABLE, g.LIST, g.BUTTON, g.SECTION],
     np.int8,
 )
 _WORDY = 9 + len(_OWN_KINDS) + len(_HOLDERS) + 2 * _BITS
@@ -21,7 +22,7 @@ NEIGHBOURS = (-3, -2, -1, 1, 2, 3)
 COLUMNS = OWN + _SHOWN * len(NEIGHBOURS)
 
 
-def features(blocks: s.Blocks, elements: s.Elements) -> np.ndarray:
+def features(blocks: Blocks, elements: Elements) -> np.ndarray:
     """(blocks, COLUMNS) float32; the lines of `_features` say what each is."""
     return _features(*blocks, *elements, _OWN_KINDS, _HOLDERS)
 
@@ -56,12 +57,12 @@ def _features(text, start, end, element, links, level, parent, kind, bits, first
         size = end[b] - start[b]
         chars[b + 1] = chars[b] + size
         linked[b + 1] = linked[b] + links[b]
-        prose[b + 1] = prose[b] + (size if kind[element[b]] == s.P else 0)
+        prose[b + 1] = prose[b] + (size if kind[element[b]] == g.P else 0)
         if headed < 0 and level[b] == 1:
             headed = b
     title = -1
     for b in range(n):
-        if kind[element[b]] == s.TITLE:
+        if kind[element[b]] == g.TITLE:
             title = b
             break
     total, in_links, in_prose = chars[n], linked[n], prose[n]
@@ -149,7 +150,7 @@ def _features(text, start, end, element, links, level, parent, kind, bits, first
                 out[b, k + 1] = out[o, 2]
                 out[b, k + 2] = out[o, 3]
                 out[b, k + 3] = level[o] > 0
-                out[b, k + 4] = kind[element[o]] == s.P
+                out[b, k + 4] = kind[element[o]] == g.P
                 out[b, k + 5] = parent[element[o]] == parent[element[b]]
         k += _SHOWN
     return out

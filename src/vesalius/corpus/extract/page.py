@@ -10,22 +10,22 @@ Text and images come out of one pass, so the text is the same whether images are
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from html import unescape
 from urllib.parse import urljoin
 
 import numpy as np
 
-from vesalius.corpus.extract import scan as s
+from vesalius.corpus.extract import tags as g
+from vesalius.corpus.extract.attributes import attributes
 from vesalius.corpus.extract.body import body
-from vesalius.corpus.extract.dom import well_formed
+from vesalius.corpus.extract.encoding import decoded, utf8
 from vesalius.corpus.extract.said import said
+from vesalius.corpus.extract.scan import Blocks, Elements, Images, scan
 
 _SOURCES = ("data-src", "data-original", "data-lazy-src", "data-hi-res-src", "src")
 _SETS = ("data-srcset", "srcset")
-_ATTRIBUTE = re.compile(r'([^\s="/]+)="([^"]*)"')
 _AFTER_TITLE = 3  # blocks between a title and the text's first in which an image still belongs to the text
 _FIGURE = 12  # blocks that it has at most
-_ITEMS = (s.LI, s.TERM)
+_ITEMS = (g.LI, g.TERM)
 
 
 @dataclass(frozen=True)
@@ -78,20 +78,20 @@ def extract(page: bytes, url: str = "", encoding: str | None = None) -> Page:
         url: its address, against which images' are resolved.
         encoding: what the server said; found in the page where it did not.
     """
-    html = well_formed(page, encoding)
-    blocks, elements, images = s.scan(html)
+    html = utf8(page, encoding)
+    blocks, elements, images, notes = scan(html)
     wanted = body(blocks, elements)
     lines, headings, line_of = _lines(blocks, elements, wanted)
     found = tuple(_images(html, blocks, elements, images, wanted, line_of, url))
-    title = next((_text(blocks, b) for b in np.flatnonzero(elements.kind[blocks.element] == s.TITLE)[:1]), "")
-    return Page(title, tuple(lines), headings, found, said(html))
+    title = next((_text(blocks, b) for b in np.flatnonzero(elements.kind[blocks.element] == g.TITLE)[:1]), "")
+    return Page(title, tuple(lines), headings, found, said(html, notes))
 
 
-def _text(blocks: s.Blocks, b: int) -> str:
-    return blocks.text[blocks.start[b] : blocks.end[b]].tobytes().decode("utf-8", "replace")
+def _text(blocks: Blocks, b: int) -> str:
+    return decoded(blocks.text[blocks.start[b] : blocks.end[b]].tobytes())
 
 
-def _lines(blocks: s.Blocks, elements: s.Elements, wanted: np.ndarray) -> tuple[list[str], dict[int, int], np.ndarray]:
+def _lines(blocks: Blocks, elements: Elements, wanted: np.ndarray) -> tuple[list[str], dict[int, int], np.ndarray]:
     """Lines, which are headings, and for each block the number of lines before it."""
     lines: list[str] = []
     headings: dict[int, int] = {}
@@ -102,7 +102,7 @@ def _lines(blocks: s.Blocks, elements: s.Elements, wanted: np.ndarray) -> tuple[
     text, kind, parent = blocks.text.tobytes(), elements.kind.tolist(), elements.parent.tolist()
     columns = (chosen, blocks.start[chosen], blocks.end[chosen], blocks.element[chosen], blocks.level[chosen])
     for b, start, end, element, level in zip(*(column.tolist() for column in columns), strict=True):
-        part = text[start:end].decode("utf-8", "replace")
+        part = decoded(text[start:end])
         row, cell, item = _held_by(kind, parent, element)
         if cell >= 0 and cell == last_cell and lines:
             lines[-1] += f" {part}"
@@ -125,9 +125,9 @@ def _held_by(kind: list[int], parent: list[int], element: int) -> tuple[int, int
     cell = item = -1
     while element > 0:
         one = kind[element]
-        if one == s.ROW:
+        if one == g.ROW:
             return element, cell, item
-        if one == s.CELL and cell < 0:
+        if one == g.CELL and cell < 0:
             cell = element
         elif one in _ITEMS and item < 0 and cell < 0:
             item = element
@@ -137,9 +137,9 @@ def _held_by(kind: list[int], parent: list[int], element: int) -> tuple[int, int
 
 def _images(
     html: bytes,
-    blocks: s.Blocks,
-    elements: s.Elements,
-    images: s.Images,
+    blocks: Blocks,
+    elements: Elements,
+    images: Images,
     wanted: np.ndarray,
     line_of: np.ndarray,
     url: str,
@@ -157,10 +157,7 @@ def _images(
             _within(parents, firsts, afters, kept, sizes, element) or title < block <= first <= title + _AFTER_TITLE
         ):
             continue
-        given = {
-            name.lower(): unescape(value)
-            for name, value in _ATTRIBUTE.findall(html[start:end].decode("utf-8", "replace"))
-        }
+        given = attributes(html[start:end])
         address = _address(given)
         if not address or address in seen:
             continue

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from vesalius.corpus.extract.body import votes_of
-from vesalius.corpus.extract.dom import well_formed
+from vesalius.corpus.extract.encoding import decoded, utf8
 from vesalius.corpus.extract.features import features
-from vesalius.corpus.extract.scan import TITLE, scan
+from vesalius.corpus.extract.scan import scan
+from vesalius.corpus.extract.tags import TITLE
 from vesalius.run import replacing
 
 HIDDEN, NETWORKS, EPOCHS, RATE, LEFT_OUT = 48, 2, 8, 3e-3, 0.25
@@ -63,10 +64,8 @@ def words(text: str) -> list[str]:
 
 def look(html: bytes, encoding: str | None = None) -> Page:
     """A page, nothing known of it yet."""
-    blocks, elements, _ = scan(well_formed(html, encoding))
-    texts = [
-        blocks.text[a:b].tobytes().decode("utf-8", "replace") for a, b in zip(blocks.start, blocks.end, strict=True)
-    ]
+    blocks, elements, *_ = scan(utf8(html, encoding))
+    texts = [decoded(blocks.text[a:b].tobytes()) for a, b in zip(blocks.start, blocks.end, strict=True)]
     page = Page(features(blocks, elements), texts)
     page.body = np.where(elements.kind[blocks.element] == TITLE, 0.0, np.nan)
     return page
