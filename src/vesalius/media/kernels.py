@@ -6,8 +6,10 @@ container without a home), it would refuse to compile, so it gets a folder of te
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeVar
 
 from numba import config, njit
 
@@ -15,4 +17,22 @@ settings: Any = config
 if not settings.CACHE_DIR and not any(os.access(p, os.W_OK) for p in (Path(__file__).parent, Path.home())):
     settings.CACHE_DIR = str(Path(tempfile.gettempdir()) / f"vesalius-numba-{os.getuid()}")
 
-__all__ = ["njit"]
+__all__ = ["made_with", "njit"]
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def made_with(*modules: ModuleType) -> Callable[[Kernel], Kernel]:
+    """For a kernel (`njit(cache=True)`) that other modules' constants and kernels are compiled into.
+
+    numba compiles again when the kernel's own file has changed, and would go on with what others were. Kernels of those
+    are not to be kept (`cache=True`) themselves.
+    """
+
+    def stamped(kernel: Kernel) -> Kernel:
+        kept = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+        if kept is not None:  # it is where numba is told to compile nothing
+            files = [Path(str(module.__file__)).stat() for module in modules]
+            kept._source_stamp = (kept._source_stamp, *((file.st_mtime, file.st_size) for file in files))
+        return kernel
+
+    return stamped

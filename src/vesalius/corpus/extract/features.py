@@ -5,14 +5,14 @@ Knows nothing of which blocks are wanted; `body.py` weighs these numbers.
 
 import numpy as np
 
-from vesalius.corpus.extract import tags as g
+from vesalius.corpus.extract import tags as t
 from vesalius.corpus.extract.scan import Blocks, Elements
-from vesalius.media.kernels import njit
+from vesalius.media.kernels import made_with, njit
 
-_BITS = len(g.WORDS)
-_OWN_KINDS = np.array([g.P, g.HEADING, g.LI, g.CELL, g.TERM, g.CAPTION, g.PRE, g.QUOTE, g.OTHER], np.int8)
+_BITS = len(t.WORDS)
+_OWN_KINDS = np.array([t.P, t.HEADING, t.LI, t.CELL, t.TERM, t.CAPTION, t.PRE, t.QUOTE, t.OTHER], np.int8)
 _HOLDERS = np.array(
-    [g.NAV, g.FOOTER, g.HEADER, g.ASIDE, g.FORM, g.ARTICLE, g.MAIN, g.FIGURE, g.TABLE, g.LIST, g.BUTTON, g.SECTION],
+    [t.NAV, t.FOOTER, t.HEADER, t.ASIDE, t.FORM, t.ARTICLE, t.MAIN, t.FIGURE, t.TABLE, t.LIST, t.BUTTON, t.SECTION],
     np.int8,
 )
 _WORDY = 9 + len(_OWN_KINDS) + len(_HOLDERS) + 2 * _BITS
@@ -27,6 +27,7 @@ def features(blocks: Blocks, elements: Elements) -> np.ndarray:
     return _features(*blocks, *elements, _OWN_KINDS, _HOLDERS)
 
 
+@made_with(t)
 @njit(cache=True, nogil=True)
 def _features(text, start, end, element, links, level, parent, kind, bits, first, after, own_kinds, holders):
     n, m = len(start), len(parent)
@@ -57,12 +58,12 @@ def _features(text, start, end, element, links, level, parent, kind, bits, first
         size = end[b] - start[b]
         chars[b + 1] = chars[b] + size
         linked[b + 1] = linked[b] + links[b]
-        prose[b + 1] = prose[b] + (size if kind[element[b]] == g.P else 0)
+        prose[b + 1] = prose[b] + (size if kind[element[b]] == t.P else 0)
         if headed < 0 and level[b] == 1:
             headed = b
     title = -1
     for b in range(n):
-        if kind[element[b]] == g.TITLE:
+        if kind[element[b]] == t.TITLE:
             title = b
             break
     total, in_links, in_prose = chars[n], linked[n], prose[n]
@@ -150,7 +151,7 @@ def _features(text, start, end, element, links, level, parent, kind, bits, first
                 out[b, k + 1] = out[o, 2]
                 out[b, k + 2] = out[o, 3]
                 out[b, k + 3] = level[o] > 0
-                out[b, k + 4] = kind[element[o]] == g.P
+                out[b, k + 4] = kind[element[o]] == t.P
                 out[b, k + 5] = parent[element[o]] == parent[element[b]]
         k += _SHOWN
     return out

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 
 import numpy as np
 
-from vesalius.corpus.extract import tags as g
+from vesalius.corpus.extract import tags
 from vesalius.corpus.extract.attributes import attributes
 from vesalius.corpus.extract.body import body
 from vesalius.corpus.extract.encoding import decoded, utf8
@@ -25,7 +25,7 @@ _SOURCES = ("data-src", "data-original", "data-lazy-src", "data-hi-res-src", "sr
 _SETS = ("data-srcset", "srcset")
 _AFTER_TITLE = 3  # blocks between a title and the text's first in which an image still belongs to the text
 _FIGURE = 12  # blocks that it has at most
-_ITEMS = (g.LI, g.TERM)
+_ITEMS = (tags.LI, tags.TERM)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def extract(page: bytes, url: str = "", encoding: str | None = None) -> Page:
     wanted = body(blocks, elements)
     lines, headings, line_of = _lines(blocks, elements, wanted)
     found = tuple(_images(html, blocks, elements, images, wanted, line_of, url))
-    title = next((_text(blocks, b) for b in np.flatnonzero(elements.kind[blocks.element] == g.TITLE)[:1]), "")
+    title = next((_text(blocks, b) for b in np.flatnonzero(elements.kind[blocks.element] == tags.TITLE)[:1]), "")
     return Page(title, tuple(lines), headings, found, said(html, notes))
 
 
@@ -125,9 +125,9 @@ def _held_by(kind: list[int], parent: list[int], element: int) -> tuple[int, int
     cell = item = -1
     while element > 0:
         one = kind[element]
-        if one == g.ROW:
+        if one == tags.ROW:
             return element, cell, item
-        if one == g.CELL and cell < 0:
+        if one == tags.CELL and cell < 0:
             cell = element
         elif one in _ITEMS and item < 0 and cell < 0:
             item = element

@@ -36,8 +36,9 @@ GROUP = 32  # of rows
 PART = 64  # of a table: nothing outside of one
 HOLDS_ITEMS, HOLDS_P = 128, 256  # what is open outside it, an item's or a paragraph's end does not reach
 _DOES = {
-    CLOSES_P: "address article aside blockquote center details dialog dir div dl fieldset figcaption figure footer form "
-    "h1 h2 h3 h4 h5 h6 header hgroup hr li listing main menu nav ol p pre search section summary table ul dd dt xmp",
+    CLOSES_P: "address article aside blockquote center details dialog dir div dl fieldset figcaption figure footer "
+    "form h1 h2 h3 h4 h5 h6 header hgroup hr li listing main menu nav ol p pre search section summary table ul dd dt "
+    "xmp",
     STOPS: "article aside blockquote body button caption center dd details dir dl dt fieldset figcaption figure footer "
     "form h1 h2 h3 h4 h5 h6 header hgroup html li listing main menu nav ol pre search section select summary table "
     "tbody td template tfoot th thead tr ul foreignobject",
