@@ -6,7 +6,8 @@ Documents are 150 words of a vocabulary of 20,000, drawn by Zipf's law; a fifth 
 of their words changed. The truth is the Jaccard similarity of sets of word 5-grams, asked of each copy and its original
 (random texts share none). Told are recall by bin of similarity, precision at 0.8 (pairs that were joined although they
 are less alike), seconds, and the largest memory of the process. datatrove: its defaults (14 buckets of 8, 5-grams).
-Daft: as its guide to MinHash does it, with the same bands; what shares one is joined.
+Daft: as its guide to MinHash does it, with the same bands; what shares one is joined. "ours by Daft" is what runs on a
+Ray cluster: ours, but Daft brings together what shares a band.
 """
 
 import argparse
@@ -44,18 +45,20 @@ def planted(size: int, path: Path) -> dict[str, float]:
     return truth
 
 
-def of_ours(path: str) -> dict:
-    """Clusters, seconds and memory."""
+def of_ours(path: str, by_daft: bool = False) -> dict:
+    """Clusters and seconds."""
     import polars as pl
 
-    from vesalius.corpus.dedup import duplicates, sign
+    from vesalius.corpus.dedup import ClusterGroups, Groups, duplicates, sign
     from vesalius.corpus.document import Document
 
     with open(path, encoding="utf-8") as lines, tempfile.TemporaryDirectory() as folder:
         documents = (Document(line["id"], (line["text"],)) for line in map(json.loads, lines))
         list(sign([Document("", ("a text to load what is compiled",))]))
+        groups = ClusterGroups if by_daft else Groups
+        duplicates(sign([Document("", ("a text",))]), folder, groups=groups)
         start = time.perf_counter()
-        found = duplicates(sign(documents), folder)
+        found = duplicates(sign(documents), folder, groups=groups)
         seconds = time.perf_counter() - start
         return {"seconds": seconds, "clusters": dict(pl.read_parquet(found.table).select("id", "cluster").rows())}
 
@@ -123,6 +126,14 @@ def of_daft(path: str) -> dict:
     return {"seconds": seconds, "clusters": {name: int(parents[i]) for name, i in numbers.items()}}
 
 
+ROLES = {
+    "ours": of_ours,
+    "ours by Daft": lambda path: of_ours(path, by_daft=True),
+    "Daft": of_daft,
+    "datatrove": of_datatrove,
+}
+
+
 def asked(python: str, role: str, path: Path) -> dict:
     """The answer of this file in a process of its own, on one core, and how much memory that took."""
     code = f"import resource, runpy, sys; sys.argv = {[__file__, '--role', role, '--value', str(path)]!r}\n"
@@ -162,10 +173,7 @@ def main() -> None:
     parser.add_argument("--value", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.role:
-        print(
-            "\n"
-            + json.dumps({"ours": of_ours, "datatrove": of_datatrove, "Daft": of_daft}[options.role](options.value))
-        )
+        print("\n" + json.dumps(ROLES[options.role](options.value)))
         return
     bins = " | ".join(f"{low}–{min(high, 1)}" for low, high in BINS)
     print(f"| | documents | s | µs a document | MB | recall {bins} | precision at 0.8 |\n|" + "---|" * (6 + len(BINS)))
@@ -173,7 +181,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "documents.jsonl"
             truth = planted(size, path)
-            for name in ("ours", "Daft", "datatrove") if size in options.peer_sizes else ("ours", "Daft"):
+            for name in ROLES if size in options.peer_sizes else [name for name in ROLES if name != "datatrove"]:
                 answer = asked(options.python if name == "datatrove" else sys.executable, name, path)
                 recall, precision = judged(answer, truth)
                 each = answer["seconds"] / size * 1e6

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from numba import config, njit
 
@@ -18,17 +18,16 @@ if not settings.CACHE_DIR and not any(os.access(p, os.W_OK) for p in (Path(__fil
     settings.CACHE_DIR = str(Path(tempfile.gettempdir()) / f"vesalius-numba-{os.getuid()}")
 
 __all__ = ["made_with", "njit"]
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
-def made_with(*modules: ModuleType) -> Callable[[Kernel], Kernel]:
+def made_with(*modules: ModuleType) -> Callable[[Any], Any]:
     """For a kernel (`njit(cache=True)`) that other modules' constants and kernels are compiled into.
 
     numba compiles again when the kernel's own file has changed, and would go on with what others were. Kernels of those
     are not to be kept (`cache=True`) themselves.
     """
 
-    def stamped(kernel: Kernel) -> Kernel:
+    def stamped(kernel: Any) -> Any:
         kept = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
         if kept is not None:  # it is where numba is told to compile nothing
             files = [Path(str(module.__file__)).stat() for module in modules]

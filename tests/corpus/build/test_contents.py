@@ -118,5 +118,5 @@ def test_nobody_is_told_that_daft_was_imported(corpus):
     names = ("DO_NOT_TRACK", "DAFT_ANALYTICS_ENABLED", "SCARF_NO_ANALYTICS")
     environment = {name: value for name, value in os.environ.items() if name not in names}
     assert subprocess.run([sys.executable, "-c", code], env=environment, timeout=120).returncode == 0
-    loud = code.replace("from vesalius", "import vesalius.corpus.build.contents as c; c._QUIET = {}\nfrom vesalius")
+    loud = code.replace("from vesalius", "import vesalius.corpus.frames as f; f._QUIET = {}\nfrom vesalius")
     assert subprocess.run([sys.executable, "-c", loud], env=environment, timeout=120).returncode > 0

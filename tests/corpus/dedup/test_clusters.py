@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from vesalius.corpus.dedup import Scheme, Signed, duplicates, estimate, sign
+from vesalius.corpus.dedup import ClusterGroups, Scheme, Signed, duplicates, estimate, sign
 from vesalius.corpus.dedup import clusters as module
 from vesalius.corpus.document import Document, Image
 from vesalius.errors import VesaliusError
@@ -67,6 +67,19 @@ def test_clusters_are_the_same_in_any_order_any_batches_and_any_memory(make_text
     signed = (batch for shard in shards for batch in sign(shard, batch=13))
     assert members(pl.read_parquet(duplicates(signed, tmp_path / "shards", memory=2**25).table)) == once
     assert members(table(documents, tmp_path / "again")) == once
+
+
+def test_clusters_are_the_same_when_daft_groups_them_for_a_cluster(make_texts, plant_copies, tmp_path, monkeypatch):
+    pytest.importorskip("daft")
+    documents = plant_copies(make_texts(300, 120), seed=5).documents
+    documents += [Document(f"same-{i}", (documents[0].texts[0],)) for i in range(50)]
+    once = members(table(documents, tmp_path / "once"))
+    assert len(once) > 150
+    assert members(table(documents, tmp_path / "daft", groups=ClusterGroups)) == once
+    monkeypatch.setattr(module, "LEAST_MEMORY", 2**14)  # few groups at a time
+    assert members(table(documents, tmp_path / "few", groups=ClusterGroups, memory=2**14)) == once
+    assert [path.name for path in (tmp_path / "few").iterdir()] == ["clusters.parquet"]
+    assert members(table([], tmp_path / "none", groups=ClusterGroups)) == set()
 
 
 def test_tiny_groups_and_mapped_arrays_give_the_same(make_texts, plant_copies, tmp_path, monkeypatch):

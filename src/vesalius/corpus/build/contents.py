@@ -5,18 +5,14 @@ this machine, or, where this runs as a task of a Ray cluster, by its machines. K
 to `page.py`.
 """
 
-import os
-import sys
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
+from vesalius.corpus.frames import daft as library
 from vesalius.corpus.licences import licence_name
 
 MOST = 100  # rows of a table that are told
 _YEAR = r"\b(1[4-9]\d\d|20\d\d)\b"
-# Daft tells its makers that it was imported unless it is told not to; its progress would be drawn over ours.
-_QUIET = {"DO_NOT_TRACK": "1", "DAFT_ANALYTICS_ENABLED": "0", "DAFT_PROGRESS_BAR": "0"}
 
 
 def contents_of(shards: Sequence[str], dropped: str) -> dict[str, Any]:
@@ -34,7 +30,7 @@ def contents_of(shards: Sequence[str], dropped: str) -> dict[str, Any]:
     """
     if not shards:
         return {}
-    daft = _daft()
+    daft = library()
     from daft import DataType, col
     from daft import functions as f
 
@@ -74,20 +70,6 @@ def contents_of(shards: Sequence[str], dropped: str) -> dict[str, Any]:
         "lengths": spread("words"),
         "pictured": spread("images"),
     }
-
-
-@lru_cache(maxsize=1)
-def _daft() -> Any:
-    """Daft, on the cluster that this is a task of, else on this machine: one or the other for good."""
-    os.environ.update(_QUIET)
-    import daft
-
-    ray = sys.modules.get("ray")  # asked of Daft itself, it would import Ray, which then reads how to connect too early
-    if ray is not None and ray.is_initialized():
-        daft.set_runner_ray(noop_if_initialized=True)
-    else:
-        daft.set_runner_native()
-    return daft
 
 
 def _site(id: str, address: Any) -> Any:

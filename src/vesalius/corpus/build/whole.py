@@ -1,6 +1,7 @@
 """What needs all documents at once: which say the same, and what paragraphs a site repeats.
 
-Runs in one worker, on disk, within the recipe's memory; see `dedup/`. Leaves what is done about it to `finish.py`.
+Runs in one worker, on disk, within the recipe's memory; see `dedup/`. On a cluster, Daft brings together what may say
+the same. Leaves what is done about it to `finish.py`.
 """
 
 import json
@@ -12,8 +13,18 @@ import numpy as np
 import polars as pl
 
 from vesalius.corpus.build.texts import chunks
-from vesalius.corpus.dedup import Counts, Scheme, count_paragraphs, duplicates, estimate, frequent
+from vesalius.corpus.dedup import (
+    ClusterGroups,
+    Counts,
+    Groups,
+    Scheme,
+    count_paragraphs,
+    duplicates,
+    estimate,
+    frequent,
+)
 from vesalius.corpus.document import Document
+from vesalius.corpus.frames import on_cluster
 from vesalius.run import replacing
 
 
@@ -36,7 +47,7 @@ def duplicates_of(folders: Sequence[str], out: str, similarity: float, memory: i
     total = sum(map(sum, sizes))
     estimate(total, scheme=scheme).check(place, memory)
     signed = (chunk.signed() for folder in folders for chunk in chunks(Path(folder)) if chunk.documents)
-    found = duplicates(signed, place, scheme, memory=memory)
+    found = duplicates(signed, place, scheme, memory=memory, groups=ClusterGroups if on_cluster() else Groups)
     table = pl.scan_parquet(found.table)
     stays = table.filter("kept").select("cluster", "size", keeper="id").unique("cluster")
     gone = table.filter(~pl.col("kept")).join(stays, on=["cluster", "size"]).select("number", "keeper").sort("number")

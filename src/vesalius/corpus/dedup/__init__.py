@@ -12,8 +12,10 @@
 Knows documents in memory and folders for temporary files; recipes, shards and machines are for others.
 """
 
+from vesalius.corpus.dedup.cluster import ClusterGroups
 from vesalius.corpus.dedup.clusters import Estimate, duplicates, estimate
 from vesalius.corpus.dedup.counts import Counts, frequent
+from vesalius.corpus.dedup.disk import Groups
 from vesalius.corpus.dedup.exact import RepeatedParagraphs, count_paragraphs, site
 from vesalius.corpus.dedup.images import (
     ImageHashes,
@@ -28,8 +30,10 @@ from vesalius.corpus.dedup.report import Summary
 from vesalius.corpus.dedup.signatures import Scheme, Signed, digest, gram_hashes, normal_form, sign
 
 __all__ = [
+    "ClusterGroups",
     "Counts",
     "Estimate",
+    "Groups",
     "ImageHashes",
     "RepeatedParagraphs",
     "Scheme",

@@ -3,7 +3,8 @@
 Knows the arrays of `signatures.py` and a folder; documents may be far more than memory holds. Leaves texts to
 `signatures.py`, which member is kept to `report.py`, and to its caller where documents come from and go to.
 
-How: digests and band keys go to disk in groups by hash (`disk.py`), each small enough to be sorted by itself. Pairs in
+How: digests and band keys go to disk in groups by hash (`disk.py`), each small enough to be sorted by itself, or, of a
+cluster, are grouped by all of its machines (`cluster.py`). Pairs in
 a band are checked by the true Jaccard similarity of their grams, read from disk, and joined (`union.py`). What is
 compared follows from the texts alone, never from their order, and so do the clusters.
 """
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from vesalius.corpus.dedup.cluster import ClusterGroups
 from vesalius.corpus.dedup.disk import Groups, column, workspace
 from vesalius.corpus.dedup.report import Facts, Summary, write_clusters
 from vesalius.corpus.dedup.signatures import Scheme, Signed, mix, similarity
@@ -31,6 +33,7 @@ _EQUAL = np.dtype([("low", "<u8"), ("high", "<u8"), ("number", "<i8")])
 _BAND = np.dtype([("key", "<u8"), ("number", "<i8")])
 _GRAM = 4  # bytes
 _ARRAYS = 24  # bytes a document of parents, ends and order
+Grouping = type[Groups] | type[ClusterGroups]
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,12 @@ def estimate(documents: int, words: float = 700, scheme: Scheme | None = None, *
 
 
 def duplicates(
-    batches: Iterable[Signed], folder: str | Path, scheme: Scheme | None = None, *, memory: int = 2**30
+    batches: Iterable[Signed],
+    folder: str | Path,
+    scheme: Scheme | None = None,
+    *,
+    memory: int = 2**30,
+    groups: Grouping = Groups,
 ) -> Summary:
     """Finds documents with equal or similar texts, says which belong together and which one of them is kept.
 
@@ -100,6 +108,7 @@ def duplicates(
         memory: bytes to work in, beside the batch at hand and 2 bytes a document. Arrays of 24 bytes a document are in
             memory where half of it holds them, else in mapped files, whose pages the system takes back at will.
             Documents that all share one band take 40 bytes each, whatever is given.
+        groups: what brings equal hashes together: `Groups` on this machine's disk, `ClusterGroups` on a Ray cluster.
 
     Raises:
         VesaliusError: at batches of another scheme; code `memory`, too little; code `space`, a full disk.
@@ -108,7 +117,7 @@ def duplicates(
     if memory < LEAST_MEMORY:
         raise VesaliusError(f"{memory:,} bytes of memory are too few", remedy=f"give {LEAST_MEMORY:,}", code="memory")
     with workspace(folder, ".duplicates") as temporary:
-        search = _Search(temporary, scheme, memory)
+        search = _Search(temporary, scheme, memory, groups)
         search.keep(batches)
         search.link_equal()
         if scheme.bands:
@@ -124,10 +133,10 @@ class _Search:
     ends: np.ndarray  # (documents,) int64, of each document's grams in their file
     order: np.ndarray  # (documents,) uint64, hashes of the texts
 
-    def __init__(self, folder: Path, scheme: Scheme, memory: int):
+    def __init__(self, folder: Path, scheme: Scheme, memory: int, groups: Grouping):
         self.folder, self.scheme, self.memory = folder, scheme, memory
-        self.equal = Groups(folder / "equal", _EQUAL, "low")
-        self.bands = Groups(folder / "bands", _BAND, "key")
+        self.equal = groups(folder / "equal", _EQUAL, "low")
+        self.bands = groups(folder / "bands", _BAND, "key")
 
     def keep(self, batches: Iterable[Signed]) -> None:
         """Puts on disk what is needed of each document."""

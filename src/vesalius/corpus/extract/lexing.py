@@ -167,7 +167,7 @@ def take(html, i, n, literal, text, t, start, space, links, inside, pre, keys, r
         elif c == 38:
             spelled[0], spelled[1] = 1, 38
             i = _entity(html, i - 1, n, keys, rows, spellings, windows, spelled)
-            c, more = spelled[1], np.int64(spelled[0]) - 1
+            c, more = spelled[1], int(spelled[0]) - 1
             if more == 1 and c == 194 and spelled[2] == 160:
                 c, more = np.uint8(32), 0
         elif c == 194 and i < n and html[i] == 160:
@@ -211,14 +211,14 @@ def _entity(html, i, n, keys, rows, spellings, windows, spelled):
         j += 1 + (base == 16)
         first, value = j, 0
         while j < n:
-            c = np.int64(html[j])
+            c = int(html[j])
             if 48 <= c <= 57:
                 digit = c - 48
             elif base == 16 and 97 <= c | 32 <= 102:
                 digit = (c | 32) - 87
             else:
                 break
-            value = min(value * base + digit, 0x110000)
+            value = value * base + digit if value < 0x110000 else value
             j += 1
         if j == first:
             return i + 1
@@ -226,11 +226,11 @@ def _entity(html, i, n, keys, rows, spellings, windows, spelled):
             value = windows[value - 128]
         _spell(value, spelled)
         return j + (j < n and html[j] == 59)
-    value, best, after = np.uint64(14695981039346656037), -1, i + 1
+    key, best, after = np.uint64(14695981039346656037), -1, i + 1
     while j < n and j - i <= 32 and (letter(html[j]) or 48 <= html[j] <= 57 or html[j] == 59):
-        value = (value ^ np.uint64(html[j])) * np.uint64(1099511628211)
+        key = (key ^ np.uint64(html[j])) * np.uint64(1099511628211)
         if j - i <= 6 or html[j] == 59:  # none is longer that does without its end
-            row = found(value, keys, rows)
+            row = found(key, keys, rows)
             if row >= 0:
                 best, after = row, j + 1
         if html[j] == 59:
