@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from vesalius.cli import app
 from vesalius.corpus.build import build
 from vesalius.corpus.build.recipe import Recipe
+from vesalius.corpus.frames import on_cluster, workers
 from vesalius.errors import VesaliusError
 from vesalius.media.volume import Volume, write_volume
 from vesalius.run import Run, Unit, work
@@ -66,6 +67,18 @@ def double(number: int, flag: str) -> int:
     if number == 5:
         raise VesaliusError("is five", case="5")
     return 2 * number
+
+
+def place(number: int, flag: str) -> bool:
+    return on_cluster() and workers() >= 2
+
+
+def test_a_task_of_a_cluster_knows_it_so_that_daft_works_there(cluster, tmp_path):
+    units = [Unit("1", "s", (1, ""))]
+    with Run(tmp_path / "a.run") as state:
+        work(state, units, place, crashed=lambda unit, error: str(error), label="asking", ray=cluster)
+        assert [payload for _, payload, _, _ in state.payloads(units)] == [True]
+    assert not on_cluster() and workers() == 1
 
 
 def test_a_map_survives_the_death_of_a_worker_and_names_the_unit_that_fails(cluster, tmp_path):

@@ -15,6 +15,11 @@ def on_cluster() -> bool:
     return ray is not None and ray.is_initialized()
 
 
+def workers() -> int:
+    """How many cores do Daft's work on a cluster; 1 on this machine."""
+    return int(sys.modules["ray"].cluster_resources().get("CPU", 1)) if on_cluster() else 1
+
+
 @lru_cache(maxsize=1)
 def daft() -> Any:
     """The library, its work on the cluster or on this machine: one or the other for good."""
