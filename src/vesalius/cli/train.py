@@ -31,13 +31,15 @@ def train(
 
     from rich.console import Console
 
-    from vesalius.train.page import write_data_page
     from vesalius.train.recipe import TASKS, load_recipe
-    from vesalius.train.trainer import is_first_process
-    from vesalius.train.trainer import train as fit
 
     console = Console(stderr=True)
     read = load_recipe(recipe, changes or ())
+    # transformers' trainer takes seconds to be there: a recipe with a mistake does not wait for it.
+    from vesalius.train.page import write_data_page
+    from vesalius.train.trainer import is_first_process
+    from vesalius.train.trainer import train as fit
+
     job = import_module(TASKS[read.task]).prepare(read)
     if is_first_process():
         for problem in job.facts.get("unreadable", ()):

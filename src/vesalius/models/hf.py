@@ -11,8 +11,10 @@ import copy
 import inspect
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
+from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -50,6 +52,7 @@ class Local:
         self.options = options
         self._loaded: tuple[Any, Any] | None = None
         self.sees = False
+        self._gguf: dict[str, Any] = {}  # functions of the library that remember what they gave
 
     @property
     def media(self) -> frozenset[str]:
@@ -76,6 +79,24 @@ class Local:
             return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name, **more}
         return {"pretrained_model_name_or_path": self.target, "revision": self.options.revision, **more}
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Reads a GGUF file once. transformers reads it for configuration, weights and tokenizer anew, and asks for the
+        names of its tensors once a module, which together is more than half of its time.
+        """
+        if Path(self.target).suffix != ".gguf" or find_spec("gguf") is None:
+            yield
+            return
+        import gguf
+
+        own = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
+        self._gguf = self._gguf or {name: cache(function) for name, function in own.items()}
+        vars(gguf).update(self._gguf)
+        try:
+            yield
+        finally:
+            vars(gguf).update(own)
+
     @cached_property
     def config(self) -> Any:
         """The checkpoint's configuration; a GGUF file takes seconds to give it.
@@ -86,7 +107,8 @@ class Local:
         from transformers import AutoConfig
 
         try:
-            return AutoConfig.from_pretrained(**self._where())
+            with self._reading():
+                return AutoConfig.from_pretrained(**self._where())
         except (OSError, ValueError, KeyError) as error:
             remedy = "name a folder, a .gguf file, or a model on a hub that can be reached"
             problem = f"cannot be opened as a model ({str(error).splitlines()[0]})"
@@ -122,11 +144,12 @@ class Local:
                 dtype = "float32"
             spread = device == "device_map=auto"
             try:
-                model = kind.from_pretrained(
-                    **self._where(), config=self.config, dtype=dtype if dtype == "auto" else getattr(torch, dtype),
-                    **({"device_map": "auto"} if spread else {}),
-                )  # fmt: skip
-                processor = (AutoProcessor if self.sees else AutoTokenizer).from_pretrained(**self._where())
+                with self._reading():
+                    model = kind.from_pretrained(
+                        **self._where(), config=self.config, dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+                        **({"device_map": "auto"} if spread else {}),
+                    )  # fmt: skip
+                    processor = (AutoProcessor if self.sees else AutoTokenizer).from_pretrained(**self._where())
             except (OSError, ValueError, KeyError, ImportError, AttributeError, RuntimeError) as error:
                 problem = f"cannot be loaded ({str(error).strip().splitlines()[0]})"
                 remedy = "are all files there, and its libraries installed?"
@@ -134,6 +157,7 @@ class Local:
             if not spread:
                 model.to(device)  # type: ignore[arg-type]
             model.eval()
+            self._gguf = {}
             self._loaded = (model, self._ready(processor))
         return self._loaded
 

@@ -116,6 +116,8 @@ def test_a_soup_of_tags_is_read_as_lexbor_reads_it(soup: list[str]) -> None:
         "<a>a<p>b</a>c<table><tr><td><a>d</td></tr></table>e<a>f<a>g<div>h</div></a>i",
         "a<div><canvas>b</div>c<audio>d</audio>e</h1>f</p>g",
         "<title>a &amp; <b>b</b></title><p class=x>c<body class=footer>d",
+        "<head><template><div>a</div></template><title>b</title></head><div>c",
+        "<iframe><!-- <iframe> --></iframe>a<textarea><!--</textarea>b",
         "<math><mi/>a<annotation>b</annotation></math>c",
     ],
 )

@@ -119,10 +119,9 @@ def attributes(html, j, n, look, names, follow, bits):
 
 
 @njit(nogil=True)
-def raw_end(html, i, n, at, end):
-    """Where the end tag of an element begins that holds no others; a script's may stand in a script within it."""
+def raw_end(html, i, n, at, end, script):
+    """Where the end tag of an element begins that holds no others, `html[at:end]`; a script may in a comment."""
     size, name = end - at, hashed(html, at, end)
-    script = size == 6  # no other of these is as long
     inside = 0  # 1 in a comment of a script, 2 in a script of the comment
     while True:
         if inside:

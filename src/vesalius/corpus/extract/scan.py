@@ -150,7 +150,7 @@ def _scan(
                 s[tree.IMAGES] += 1
         elif kind == tags.RAW or (kind == tags.TITLE and not s[tree.FOREIGN]):
             if not (slash and (xhtml or s[tree.FOREIGN])):
-                after = lexing.raw_end(html, j + 1, n, at, end)
+                after = lexing.raw_end(html, j + 1, n, at, end, which == tree.SCRIPT)
                 if kind == tags.TITLE:
                     tree.push(which, kind, doing, own, s, stack, text, blocks, elements)
                     if not s[tree.SKIP]:

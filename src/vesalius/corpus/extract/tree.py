@@ -20,9 +20,9 @@ IN_HEAD, AFTER_HEAD, IN_BODY = range(3)  # stages
 # before those inside it; links around it, and around what holds those.
 WHICH, KIND, DOES, HELD, GHOST, OUTSIDE, BENEATH = range(7)
 COLUMNS = 7
-P, LI, TITLE, H1, SVG, TEMPLATE = (g.WHICH[name] for name in ("p", "li", "title", "h1", "svg", "template"))
-HTML, HEAD, BODY_TAG, TABLE = (g.WHICH[name] for name in ("html", "head", "body", "table"))
-TBODY, TR = g.WHICH["tbody"], g.WHICH["tr"]
+P, LI, H1, SVG, TEMPLATE = (g.WHICH[name] for name in ("p", "li", "h1", "svg", "template"))
+HTML, HEAD, TITLE, SCRIPT, BODY_TAG = (g.WHICH[name] for name in ("html", "head", "title", "script", "body"))
+TABLE, TBODY, TR = (g.WHICH[name] for name in ("table", "tbody", "tr"))
 _P_DOES, _TBODY_DOES, _TR_DOES, _BODY_DOES = (int(g.TAG_TABLE[3][which]) for which in (P, TBODY, TR, BODY_TAG))
 
 
@@ -92,7 +92,8 @@ def pop(s, stack, text, blocks, elements):
 
 @njit(nogil=True)
 def _pop_to(depth, s, stack, text, blocks, elements):
-    while s[DEPTH] >= depth:
+    """Ends what is as deep and deeper; nothing for 0."""
+    while depth and s[DEPTH] >= depth:
         pop(s, stack, text, blocks, elements)
 
 
@@ -110,8 +111,8 @@ def _nearest(which, like, barrier, last, s, stack):
 
 @njit(nogil=True)
 def begin_body(s, stack, text, blocks, elements):
-    """Unless it has begun."""
-    if s[STAGE] < IN_BODY:
+    """Unless it has begun, or this is of a template in the head."""
+    if s[STAGE] < IN_BODY and not s[SKIP]:
         if s[STAGE] == IN_HEAD:
             _pop_to(2, s, stack, text, blocks, elements)
         s[STAGE], s[BODY] = IN_BODY, s[ELEMENTS]
@@ -129,25 +130,21 @@ def begin(which, kind, doing, own, s, stack, text, blocks, elements):
     if which != TEMPLATE:
         begin_body(s, stack, text, blocks, elements)
     if which == BODY_TAG:
-        elements[2, s[BODY]] |= own
+        if s[STAGE] == IN_BODY:
+            elements[2, s[BODY]] |= own
         return
     if kind == g.LINK:
         s[LINK] = s[BASE] + 1
         return
     if kind == g.FORM and s[FORM]:
         return
-    ends = 0  # what ends before it, and all inside
     if s[FOREIGN] and kind < g.KINDS and which != TITLE:
-        ends = _nearest(SVG, 0, g.SCOPE, -1, s, stack)
-        if ends:
-            _pop_to(ends, s, stack, text, blocks, elements)
+        _pop_to(_nearest(SVG, 0, g.SCOPE, -1, s, stack), s, stack, text, blocks, elements)
     if doing & g.CLOSES_P and s[OPEN_P]:
-        ends = _nearest(P, 0, g.SCOPE | g.HOLDS_P, -1, s, stack)
-        if ends:
-            _pop_to(ends, s, stack, text, blocks, elements)
+        _pop_to(_nearest(P, 0, g.SCOPE | g.HOLDS_P, -1, s, stack), s, stack, text, blocks, elements)
     if kind == g.VOID:
         return
-    ends = 0
+    ends = 0  # how deep what ends before it is
     above, above_does = stack[s[DEPTH], WHICH], stack[s[DEPTH], DOES]
     if doing & g.ITEM:
         for depth in range(s[DEPTH], 0, -1):
@@ -174,8 +171,7 @@ def begin(which, kind, doing, own, s, stack, text, blocks, elements):
         ends = _begin_part(kind, s, stack, text, blocks, elements)
         if not ends:
             return
-    if ends:
-        _pop_to(ends, s, stack, text, blocks, elements)
+    _pop_to(ends, s, stack, text, blocks, elements)
     if kind == g.CELL and stack[s[DEPTH], WHICH] != TR:
         push(TR, g.ROW, _TR_DOES, 0, s, stack, text, blocks, elements)
     push(which, kind, doing, own, s, stack, text, blocks, elements)
