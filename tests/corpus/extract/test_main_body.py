@@ -69,6 +69,13 @@ def test_what_is_no_page_has_no_body(page: bytes) -> None:
     assert extract(page).lines == ()
 
 
+def test_a_single_paragraph_among_menus_is_found_and_menus_alone_are_no_text() -> None:
+    menu = "".join(f"<ul class=menu><li><a href=/{i}>Section {i}</a></li></ul>" for i in range(10))
+    page = f"<html><body>{menu}<h1>A study of kidneys</h1><div><p>{TEXT}</p></div>{menu}</body></html>"
+    assert "followed for five years" in extract(page.encode()).text and "Section" not in extract(page.encode()).text
+    assert extract(page.replace(TEXT, "").encode()).lines == ()
+
+
 def test_other_encodings_are_found() -> None:
     page = PAGE.replace("radiologist", "médecin")
     for encoding in ("utf-8", "latin-1", "utf-16"):
