@@ -207,7 +207,7 @@ def grams(text: str) -> Counter:
 
 
 def test_real_pages_are_extracted_as_well_as_the_best_peer_does(shared_data: Path) -> None:
-    """The public benchmark's own score; trafilatura 2.3.1 has 0.960. No page of it was used in training."""
+    """The public benchmark's own score; trafilatura 2.3.1 has 0.960, 0.964 at best. No page of it was used in training."""
     folder = shared_data / "corpus" / "scrapinghub"
     precision, recall = [], []
     for case, truth in json.loads((folder / "ground-truth.json").read_text()).items():
@@ -217,4 +217,4 @@ def test_real_pages_are_extracted_as_well_as_the_best_peer_does(shared_data: Pat
         precision.append(right / found.total() if found else 0)
         recall.append(right / wanted.total())
     p, r = np.mean(precision), np.mean(recall)
-    assert 2 * p * r / (p + r) >= 0.96
+    assert 2 * p * r / (p + r) >= 0.965
