@@ -207,7 +207,7 @@ def grams(text: str) -> Counter:
 
 
 def test_real_pages_are_extracted_as_well_as_the_best_peer_does(shared_data: Path) -> None:
-    """The public benchmark's own score; trafilatura 2.3.1 has 0.960, 0.964 at best. No page of it was used in training."""
+    """The public benchmark's own score; trafilatura 2.3.1 has 0.960, at best 0.964. No page was used in training."""
     folder = shared_data / "corpus" / "scrapinghub"
     precision, recall = [], []
     for case, truth in json.loads((folder / "ground-truth.json").read_text()).items():
