@@ -7,9 +7,7 @@ the workers have room for. Knows records and a folder; what they are is for othe
 
 import shutil
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +16,7 @@ import pyarrow.parquet as pq
 from vesalius.corpus.frames import daft, workers
 
 _SLICES, _BITS = 64, 6
-_AT_ONCE = 2**20  # records that wait for their files
+_AT_ONCE, _ROWS = 2**21, 2**15  # records of a file; of its row groups, so that those of one slice can be read alone
 
 
 class ClusterGroups:
@@ -32,10 +30,10 @@ class ClusterGroups:
 
     def __init__(self, folder: Path, dtype: np.dtype, field: str):
         self.folder, self.dtype, self.field = folder, dtype, field
-        self._schema = pa.schema([(name, pa.from_numpy_dtype(dtype[name])) for name in dtype.names or ()])
+        self._names = list(dtype.names or ())
         self._waiting = [np.empty(0, dtype)]
-        self._files: dict[int, Any] = {}
-        self._sizes = np.zeros(_SLICES, np.int64)
+        self._counts = np.zeros(_SLICES, np.int64)
+        self._files: list[str] = []  # few: each costs Daft a tenth of a second on a cluster
         folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, records: np.ndarray) -> None:
@@ -46,20 +44,14 @@ class ClusterGroups:
 
     def _write(self) -> None:
         records = np.concatenate(self._waiting)
-        records = records[np.argsort(records[self.field])]
-        slices = (records[self.field] >> np.uint64(64 - _BITS)).astype(np.int64)
-        counts = np.bincount(slices, minlength=_SLICES)
-        for number, part in enumerate(np.split(records, np.cumsum(counts)[:-1])):
-            if len(part):
-                if number not in self._files:
-                    self._files[number] = pq.ParquetWriter(self._path(number), self._schema, compression="none")
-                columns = [np.ascontiguousarray(part[name]) for name in self._schema.names]
-                self._files[number].write_table(pa.table(columns, schema=self._schema))
-        self._sizes += counts * self.dtype.itemsize
         self._waiting = [np.empty(0, self.dtype)]
-
-    def _path(self, number: int) -> str:
-        return str(self.folder / f"{number:02d}.parquet")
+        if len(records):
+            records = records[np.argsort(records[self.field])]
+            slices = (records[self.field] >> np.uint64(64 - _BITS)).astype(np.int8)
+            self._counts += np.bincount(slices, minlength=_SLICES)
+            table = pa.table({name: np.ascontiguousarray(records[name]) for name in self._names} | {"slice": slices})
+            self._files.append(str(self.folder / f"{len(self._files):06d}.parquet"))
+            pq.write_table(table, self._files[-1], row_group_size=_ROWS, compression="none")
 
     def read(self, limit: int) -> Iterator[np.ndarray]:
         """Groups, each whole, about `limit` bytes of them at a time; nothing can be added from the first on.
@@ -67,23 +59,25 @@ class ClusterGroups:
         As many records are grouped at once as give each worker of the cluster `limit` bytes of them.
         """
         self._write()
-        for file in self._files.values():
-            file.close()
-        room = limit * workers()
-        slices = np.cumsum(self._sizes) // max(1, room)
-        for one in np.unique(slices[sorted(self._files)]):
-            files = [self._path(number) for number in sorted(self._files) if slices[number] == one]
-            yield from chain.from_iterable(self._pieces(batch, limit) for batch in self._grouped(files))
+        room = max(1, limit * workers() // self.dtype.itemsize)
+        turns = np.cumsum(self._counts) // room
+        for turn in np.unique(turns[self._counts > 0]):
+            (own,) = np.nonzero(turns == turn)
+            for batch in self._grouped(int(own[0]), int(own[-1])):
+                yield from self._pieces(batch, limit)
         shutil.rmtree(self.folder)
 
-    def _grouped(self, files: list[str]) -> Iterator[pa.RecordBatch]:
-        """Rows of `field` and `members`, the others of their records."""
+    def _grouped(self, first: int, last: int) -> Iterator[pa.RecordBatch]:
+        """Of some slices: rows of `field` and `members`, the others of their records."""
         library = daft()
-        rest = (library.col(name) for name in self._schema.names if name != self.field)
-        members = library.functions.to_struct(*rest).alias("members")
-        groups = library.read_parquet(files).select(library.col(self.field), members)
-        groups = groups.groupby(self.field).agg(library.col("members").list_agg())
-        yield from groups.where(library.functions.list_count(library.col("members")) > 1).to_arrow_iter()
+        col = library.col
+        records = library.read_parquet(self._files)
+        if (first, last) != (0, _SLICES - 1):
+            records = records.where((col("slice") >= first) & (col("slice") <= last))
+        members = library.functions.to_struct(*(col(name) for name in self._names if name != self.field))
+        groups = records.select(col(self.field), members.alias("members")).groupby(self.field)
+        groups = groups.agg(col("members").list_agg())
+        yield from groups.where(library.functions.list_count(col("members")) > 1).to_arrow_iter()
 
     def _pieces(self, batch: pa.RecordBatch, limit: int) -> list[np.ndarray]:
         """As records, cut between groups."""
@@ -91,7 +85,7 @@ class ClusterGroups:
         sizes, found = lists.value_lengths().to_numpy(), lists.flatten()
         records = np.empty(len(found), self.dtype)
         records[self.field] = np.repeat(batch.column(self.field).to_numpy(), sizes)
-        for name in self._schema.names:
+        for name in self._names:
             if name != self.field:
                 records[name] = found.field(name).to_numpy()
         ends, step = np.cumsum(sizes), max(1, limit // self.dtype.itemsize)
