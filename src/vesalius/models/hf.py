@@ -89,7 +89,10 @@ class Local:
             return
         import gguf
 
-        own = {name: getattr(gguf, name) for name in ("GGUFReader", "get_tensor_name_map")}
+        own: dict[str, Any] = {
+            "GGUFReader": gguf.gguf_reader.GGUFReader,
+            "get_tensor_name_map": gguf.tensor_mapping.get_tensor_name_map,
+        }
         self._gguf = self._gguf or {name: cache(function) for name, function in own.items()}
         vars(gguf).update(self._gguf)
         try:

@@ -177,9 +177,7 @@ def test_an_element_that_closes_itself_as_in_xml_does_not_swallow_the_page(eleme
     page = PAGE.replace("<html>", '<html xmlns="http://www.w3.org/1999/xhtml">')
     broken = page.replace("<h2>Methods", f"<div>{element}</div><h2>Methods")
     assert element in broken and extract(broken.encode()).text == extract(PAGE.encode()).text
-    if (
-        "object" in element
-    ):  # browsers would hide what follows, but saved pages have it without saying that they are XML
+    if "object" in element:  # browsers would hide what follows; saved pages have it without saying that they are XML
         assert "Methods" in extract(broken.replace(' xmlns="http://www.w3.org/1999/xhtml"', "").encode()).text
 
 
