@@ -1,12 +1,13 @@
 """Endpoints: what is sent, what is read, and what happens when a server misbehaves. Against a real local server."""
 
+import gc
 import json
 
 import pytest
 
 from vesalius.errors import VesaliusError
 from vesalius.models import open_model
-from vesalius.records import Message, Part, Question
+from vesalius.records import Answer, Message, Part, Question
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360f8cfc0f01f0005"
@@ -85,12 +86,29 @@ def test_a_wrong_key_stops_at_once_and_is_said(stub):
         one(stub, "@401")
 
 
-def test_a_server_that_is_not_there_is_said_and_not_waited_for(tmp_path):
+def test_a_server_that_is_not_there_is_said_once_and_not_waited_for(caplog):
     model = open_model("openai:m@http://127.0.0.1:9/v1?retries=0")
     with pytest.raises(VesaliusError, match="cannot be reached"):
         model.check()
     with pytest.raises(VesaliusError, match="cannot be reached"):
         list(model.answer(ask("?", str(i)) for i in range(100)))
+    gc.collect()  # asyncio tells of errors that nobody looked at when their tasks are thrown away
+    assert not caplog.records
+
+
+def test_answers_that_come_together_with_the_error_that_stops_a_run_are_kept(monkeypatch):
+    model = open_model("openai:m@http://localhost:1/v1?concurrency=32")
+
+    async def one(question):
+        if question.id == "7":
+            raise VesaliusError("bad key")
+        return Answer.of_text(question.id, "B")
+
+    monkeypatch.setattr(model, "_one", one)
+    kept = []
+    with pytest.raises(VesaliusError, match="bad key"):
+        kept.extend(answer.id for answer in model.answer(ask("?", str(i)) for i in range(32)))
+    assert len(kept) == 31
 
 
 def test_a_model_that_the_server_lacks_is_named_with_those_it_has(stub):

@@ -132,11 +132,13 @@ class Endpoint:
                 if question is None:
                     more = False
                 else:
-                    flying.add(loop.create_task(self._one(question)))
+                    task = loop.create_task(self._one(question))
+                    task.add_done_callback(_heard)
+                    flying.add(task)
             writing = min(time.perf_counter() - start, _TOGETHER)
             if flying:
                 done, flying = loop.run_until_complete(_landed(flying, writing))
-                for task in done:
+                for task in sorted(done, key=_heard):  # what was answered is kept, also where another stops the run
                     yield task.result()
 
     async def _open(self) -> Any:
@@ -293,6 +295,12 @@ def _proxy(url: str) -> tuple[Any, Any]:
         return get_env_proxy_for_url(URL(url))
     except LookupError:
         return None, None
+
+
+def _heard(task: asyncio.Task) -> bool:
+    """Whether a task that is done ended in an error. Looking at it is enough: one error stops a run and is raised, and
+    asyncio would print a traceback for each of the others, from a finalizer, at a moment of its choosing."""
+    return task.cancelled() or task.exception() is not None
 
 
 async def _landed(flying: set[asyncio.Task], seconds: float) -> tuple[set[asyncio.Task], set[asyncio.Task]]:
