@@ -48,9 +48,18 @@ def read_yaml(
         raise wrong(path, f"is no YAML ({problem})", "correct the line") from None
     if not isinstance(given, dict):
         raise wrong(path, "is no recipe", f"write keys and values: {example}")
+    return changed({str(key): value for key, value in given.items()}, changes, path)
+
+
+def changed(given: dict[str, Any], changes: Sequence[str], file: Path | None = None) -> dict[str, Any]:
+    """Keys and values with others instead: `key=value`, `part.key=value`; values as YAML has them.
+
+    Raises:
+        VesaliusError: code `recipe`: a change that is none.
+    """
     for change in changes:
-        _change(path, given, change)
-    return {str(key): value for key, value in given.items()}
+        _change(file, given, change)
+    return given
 
 
 def settle(kind: type[Settings], given: Mapping[str, Any], file: Path | None = None) -> Settings:
@@ -76,7 +85,7 @@ def wrong(file: Path | None, problem: str, remedy: str) -> VesaliusError:
     return VesaliusError(problem, file=file, remedy=remedy, code="recipe")
 
 
-def _change(path: Path, given: dict[str, Any], change: str) -> None:
+def _change(path: Path | None, given: dict[str, Any], change: str) -> None:
     key, equals, value = change.partition("=")
     if not equals or not key:
         raise wrong(path, f"«{change}» changes nothing", "write --set key=value")

@@ -14,9 +14,12 @@ corpus = typer.Typer(help="Build: web pages and papers to interleaved documents.
 @corpus.command(short_help="Main text and images of single pages and papers, a line of JSON each.")
 def extract(
     files: Annotated[
-        list[Path], typer.Argument(help="HTML, WARC (both also gzipped), JATS XML, videos.", show_default=False)
+        list[Path], typer.Argument(help="HTML, WARC (both also gzipped), JATS XML, PDF, videos.", show_default=False)
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="JSON lines.")] = Path("documents.jsonl"),
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="How: video.scene=12, pdf.page_images=true.", show_default=False)
+    ] = None,
 ) -> None:
     """Takes the main text of each file, and its images in their places; links, menus, comments and the like are gone.
 
@@ -24,23 +27,26 @@ def extract(
     place), `metadata`, `general_metadata`. Headings, `- items`, rows of tables `a | b` and captions are texts. What
     cannot be read is a line with its `error`.
 
-        vesalius corpus extract pages/*.html articles/*.nxml --out documents.jsonl
+        vesalius corpus extract pages/*.html articles/*.nxml leaflet.pdf --out documents.jsonl
     """
     import json
 
     from rich.console import Console
 
     from vesalius.corpus.read import read
+    from vesalius.corpus.read.options import Reading
     from vesalius.corpus.read.record import Bad
     from vesalius.errors import VesaliusError
     from vesalius.run import progress, replacing
+    from vesalius.settings import changed, settle
 
+    how = settle(Reading, changed({}, changes or ()))
     console, failed, done = Console(stderr=True), 0, 0
     with replacing(out) as part, part.open("w", encoding="utf-8") as stream, progress("extracting", len(files)) as step:
         for file in files:
             rows: list[dict] = []
             try:
-                for found in read(file):
+                for found in read(file, how):
                     failed += isinstance(found, Bad)
                     rows.append({"path": str(file), **found.to_row()})
             except VesaliusError as error:

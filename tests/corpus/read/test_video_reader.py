@@ -13,7 +13,7 @@ from PIL import Image as Picture
 
 from vesalius.corpus.document import Document, Image
 from vesalius.corpus.read import read, video
-from vesalius.corpus.read.video import Frames
+from vesalius.corpus.read.options import Video
 from vesalius.errors import VesaliusError
 
 SUBTITLES = """WEBVTT
@@ -68,7 +68,7 @@ def told(document: Document) -> list[str]:
 
 
 def test_frames_by_the_clock_stand_among_what_is_said(operation: Path) -> None:
-    (document,) = video.read(operation, Frames(every=4))
+    (document,) = video.read(operation, Video(every=4))
     assert told(document) == ["0.000", "First we see this.", "Then this.", "4.000", "8.000", "At last, that."]
     assert document.id == str(operation)
     assert document.facts == {"language": "en", "subtitles": "talk.en.vtt", "seconds": 9.0}
@@ -81,7 +81,7 @@ def test_frames_by_the_clock_stand_among_what_is_said(operation: Path) -> None:
 def test_frames_at_changes_of_scene_show_each_scene(tmp_path: Path, scenes: list[np.ndarray], suffix: str) -> None:
     path = film(tmp_path / f"talk{suffix}", scenes)
     path.with_suffix(".vtt").write_text(SUBTITLES)
-    (document,) = video.read(path, Frames(every=60, scene=10))
+    (document,) = video.read(path, Video(every=60, scene=10))
     assert told(document) == ["0.000", "First we see this.", "3.000", "Then this.", "6.000", "At last, that."]
     for image, scene in zip(document.images, scenes, strict=True):
         pixels = video.frame(image.url)
@@ -95,7 +95,7 @@ def test_a_real_operation_changes_scene(tmp_path: Path, shared_data: Path) -> No
     pictures = [np.asarray(Picture.open(file).convert("RGB").resize((320, 180))) for file in files]
     path = film(tmp_path / "talk.mp4", pictures)
     path.with_suffix(".srt").write_text("1\n00:00:01,000 --> 00:00:03,000\nWe look at the sella.\n")
-    (document,) = video.read(path, Frames(every=60, scene=10))
+    (document,) = video.read(path, Video(every=60, scene=10))
     assert told(document) == ["0.000", "We look at the sella.", "6.000", "9.000"]
 
 
@@ -111,7 +111,7 @@ def test_every_frame_is_had_again_as_it_was(operation: Path) -> None:
 def test_a_gap_is_kept_and_the_scene_behind_it_is_shown(tmp_path: Path, scenes: list[np.ndarray]) -> None:
     path = film(tmp_path / "talk.mp4", scenes, seconds=0.5)
     path.with_suffix(".vtt").write_text(SUBTITLES)
-    (document,) = video.read(path, Frames(every=60, scene=10, gap=0.8))
+    (document,) = video.read(path, Video(every=60, scene=10, gap=0.8))
     assert [image.facts["time"] for image in document.images] == [0.0, 0.8]
 
 
@@ -158,7 +158,7 @@ def test_subtitles_inside_the_video_are_taken_where_none_lie_beside_it(
     cues = tmp_path / "cues.srt"
     cues.write_text("1\n00:00:00,500 --> 00:00:02,500\nFirst <i>this</i>.\n\n2\n00:00:03,500 --> 00:00:05,000\nThat.\n")
     path = with_subtitles(tmp_path / f"talk{suffix}", film(tmp_path / f"plain{suffix}", scenes), cues)
-    (document,) = video.read(path, Frames(every=60))
+    (document,) = video.read(path, Video(every=60))
     assert document.texts == ("First this.", "That.") and document.facts["subtitles"] == "embedded"
     path.with_suffix(".vtt").write_text(SUBTITLES)
     assert next(video.read(path)).facts["subtitles"] == "talk.vtt"
@@ -173,10 +173,10 @@ def test_the_language_that_is_asked_for_is_taken(operation: Path) -> None:
     }.items():
         operation.with_name(name).write_text(f"00:00:01,000 --> 00:00:03,000\n{word}\n")
     assert next(video.read(operation)).texts == ("Default.",)
-    document = next(video.read(operation, language="de"))
+    document = next(video.read(operation, Video(language="de")))
     assert document.texts == ("Hier.",) and document.facts["language"] == "de"
     with pytest.raises(VesaliusError, match="no subtitles in 'fr'"):
-        list(video.read(operation, language="fr"))
+        list(video.read(operation, Video(language="fr")))
     operation.with_name("talk.srt").unlink()
     assert next(video.read(operation)).facts["language"] == "en"
 
@@ -194,7 +194,7 @@ def test_a_broken_video_is_one_error_or_what_there_is_of_it(
     path = film(tmp_path / "cut.mkv", scenes)
     path.with_suffix(".vtt").write_text(SUBTITLES)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    (document,) = video.read(path, Frames(every=1))
+    (document,) = video.read(path, Video(every=1))
     assert 1 <= len(document.images) < 9 and len(document.texts) == 3
 
 

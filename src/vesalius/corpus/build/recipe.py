@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from vesalius.corpus.dedup import Scheme
 from vesalius.corpus.images.check import Limits
 from vesalius.corpus.images.policy import Policy
+from vesalius.corpus.read.options import Reading
 from vesalius.errors import VesaliusError
 from vesalius.run import fingerprint
 from vesalius.settings import Strict, read_yaml, settle
@@ -36,16 +37,11 @@ class Images(Strict):
         return self
 
 
-class Recipe(Strict):
-    """See the module. Stages stand in the order in which a document meets them.
+class Recipe(Reading):
+    """See the module. Stages stand in the order in which a document meets them."""
 
-    Attributes:
-        file: where it was read; None for one made in Python.
-    """
-
-    file: Path | None = None
     sources: tuple[str, ...] = Field(
-        min_length=1, description="Archives, pages, papers, videos, folders of them: paths, patterns, addresses."
+        min_length=1, description="Archives, pages, papers, PDFs, videos, folders of them: paths, patterns, addresses."
     )
     output: Path
     opt_out: bool = Field(True, description="Leave out what its owner keeps from machines: noai, tdm-reservation.")
@@ -85,6 +81,12 @@ class Recipe(Strict):
     def _bytes(cls, value: object) -> object:
         found = _SIZE.fullmatch(str(value).strip())
         return int(float(found[1]) * _UNITS[found[2].upper()]) if found else value
+
+    @model_validator(mode="after")
+    def _private(self) -> "Recipe":
+        if self.privacy and self.pdf.page_images:
+            raise ValueError("pdf.page_images would show what privacy takes out of the text; set one of them to false")
+        return self
 
     @property
     def base(self) -> Path:

@@ -13,8 +13,9 @@ from typing import Any
 
 from vesalius.corpus.build.recipe import Recipe
 from vesalius.corpus.document import Document
-from vesalius.corpus.read import READERS, html, reader_of
+from vesalius.corpus.read import READERS, html, read_with, reader_of
 from vesalius.corpus.read.folder import files, metadata
+from vesalius.corpus.read.options import Reading
 from vesalius.corpus.read.record import Bad, Raw
 from vesalius.corpus.read.remote import is_remote
 from vesalius.corpus.read.warc import records as warc_records
@@ -67,11 +68,12 @@ def sources_of(recipe: Recipe) -> list[Source]:
     return list(found.values())
 
 
-def items(source: Source, skipped: Counter[str]) -> Iterator[Item]:
+def items(source: Source, how: Reading, skipped: Counter[str]) -> Iterator[Item]:
     """What a source holds, one by one, read only when it is called: a page, a paper, a video.
 
     Args:
         source: see there.
+        how: what is asked of readers.
         skipped: counts what of an archive is no page, by reason.
 
     Raises:
@@ -83,14 +85,14 @@ def items(source: Source, skipped: Counter[str]) -> Iterator[Item]:
     else:
         known = metadata(Path(source.root)) if Path(source.root).is_dir() else {}
         for path in source.paths:
-            yield partial(_file, Path(path), source, known)
+            yield partial(_file, Path(path), source, how, known)
 
 
 def _one(record: Raw | Bad) -> Iterable[Raw | Bad]:
     return (record,)
 
 
-def _file(path: Path, source: Source, known: dict[str, dict[str, Any]]) -> Iterator[Raw | Document | Bad]:
+def _file(path: Path, source: Source, how: Reading, known: dict[str, dict[str, Any]]) -> Iterator[Raw | Document | Bad]:
     """Of a file: a page as it came, or documents; what cannot be read is a `Bad`."""
     id = _id(path, source)
     facts = known.get(path.relative_to(source.root).as_posix(), {})
@@ -99,9 +101,10 @@ def _file(path: Path, source: Source, known: dict[str, dict[str, Any]]) -> Itera
         if reader is html:
             yield Raw(id, html.content(path), str(facts.get("url", "")), facts=dict(facts))
             return
-        for document in reader.read(path):
+        for document in read_with(reader, path, how):
             if isinstance(document, Document):
-                yield replace(document, facts={"path": id, **document.facts, **facts})
+                own = id if document.id == str(path) else document.id  # the same wherever the folder lies
+                yield replace(document, id=own, facts={"path": id, **document.facts, **facts})
             else:
                 yield document
     except VesaliusError as error:

@@ -102,7 +102,7 @@ def _read_on(source: Source, recipe: Recipe, place: Path, session: str, start: i
     writer = _Writer(place, recipe, start)
     number = -1
     try:
-        for number, item in enumerate(items(source, writer.skipped)):
+        for number, item in enumerate(items(source, recipe, writer.skipped)):
             if number < start:
                 writer.skipped.clear()  # counted with the chunk that it belongs to
                 continue

@@ -18,14 +18,15 @@ _NAME = re.compile(
     (?P<own> abstract | summary | introduction | background | methodology | study\ design | findings | limitations
       | (?: (?: patients | subjects | materials? | data )\ and\ )? methods? (?: \ and\ materials? )?
       | (?: experimental\ )? results? (?: \ and\ discussion )? | discussions? (?: \ and\ conclusions? )? | conclusions?
-      | case\ (?: report | presentation )
+      | case\ (?: report | presentation ) | figure\ legends?
     ) | (?P<back> references? (?: \ cited )? | bibliography | (?: literature | works )\ cited | reference\ list
       | acknowledge?ments? | funding (?: \ (?: statement | sources? | information ) )?
       | financial\ (?: support | disclosure )s? | disclosures?
       | (?: declaration\ of\ )? (?: competing | conflicts?\ of )\ interests? (?: \ statement )?
       | author\S{0,4}\ (?: contributions? (?: \ statement )? | information | details | affiliations | response )
       | data\ availability (?: \ statement )? | abbreviations | keywords? | footnotes | about\ the\ authors?
-      | pre-publication\ history | comments | citations? | decision\ letter | open\ peer\ review
+      | pre-publication\ history | comments | citations? | decision\ letter
+      | open\ peer\ review | (?: current\ )? referee\ (?: status | reports? )
       | publisher\S{0,4}\ note | copyright | metrics | associated\ data
     ) ) [^\w\n]* $""",
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
@@ -33,10 +34,12 @@ _NAME = re.compile(
 # How a paragraph begins that tells about an article, or is nothing but a link beside a figure.
 _ABOUT = re.compile(
     r"""^ [^\w\n©]* (?: (?:
-      how\ to\ cite (?: \ this\ article )? | (?: (?: suggested | recommended )\ )? citation | cite\ as | copyright
+      (?: how\ to\ )? cite\ this\ article | how\ to\ cite | (?: (?: suggested | recommended )\ )? citation | cite\ as
+      | copyright | author\ for\ correspondence | e-?mail (?: \ address(?:es)? )?
       | (?: (?: academic | handling | associate )\ )? editors? | (?: edited | reviewed )\ by
       | (?: first\ )? (?: received | accepted | published | revised | indexed ) | funding | data\ availability
-      | (?: competing | conflicts?\ of )\ interests? | correspondence | corresponding\ author | key\ ?words | doi
+      | (?: competing | conflicts?\ of )\ interests? | correspondence | corresponding\ authors? (?: \ at )?
+      | key\ ?words | doi
     ) \ ?: | \xc2?© | \(c\)\ (?:19|20)\d\d | this\ is\ an\ open[\ -]access\ article | no\ competing\ interests
       | this\ article\ is\ (?: licensed | distributed )\ under | \[math\ processing\ error\]
       | (?: click\ (?: here\ to | for\ larger | to\ view ) | open\ in\ (?: a\ )? new | view\ (?: larg | figure | full )
@@ -95,3 +98,14 @@ def _about(blocks: Blocks, text: bytes, own: np.ndarray) -> list[int]:
                 found.append(b)
             seen.add(line)
     return found
+
+
+def part_of(heading: str) -> str | None:
+    """`own` or `back`, as the heading of a journal article's section says; None where it is no name of one."""
+    found = _NAME.fullmatch(heading) if len(heading) <= _LONGEST else None
+    return found and found.lastgroup
+
+
+def tells_about(line: str) -> bool:
+    """Whether a paragraph tells about its article, and is not of it."""
+    return _ABOUT.match(line) is not None

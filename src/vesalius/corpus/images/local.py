@@ -1,4 +1,4 @@
-"""Images that need no network: figures beside an article, frames of a video; into the same store, by the same rules.
+"""Images that need no network: figures beside an article, frames of a video, pages of a PDF; stored by the same rules.
 
 A page can name `/etc/passwd`. So only what lies beneath one of the policy's `roots` is opened, links followed first.
 """
@@ -19,9 +19,9 @@ from vesalius.corpus.images.store import Store
 from vesalius.errors import VesaliusError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
-_FRAME = re.compile(r"#t=\d+(?:\.\d+)?\Z")
+_INSIDE = re.compile(r"#(?:t=\d+(?:\.\d+)?|(?P<page>page=\d+))\Z")
 _CHUNK = 1 << 20
-_QUALITY = 95  # of a frame as JPEG, colours in full
+_QUALITY = 95  # of a frame or a page as JPEG, colours in full
 
 
 def is_local(url: str) -> bool:
@@ -30,7 +30,7 @@ def is_local(url: str) -> bool:
 
 
 def take(url: str, store: Store, policy: Policy) -> Fetched:
-    """What becomes of a path, or of a frame of a video; a pure function of files, for a worker process too.
+    """What becomes of a path, a frame of a video or a page of a PDF; a pure function of files, for workers too.
 
     Raises:
         VesaliusError: code `space`.
@@ -53,11 +53,11 @@ def take(url: str, store: Store, policy: Policy) -> Fetched:
 
 
 def _take(url: str, store: Store, policy: Policy) -> dict:
-    frame = _FRAME.search(url)
-    path = _beneath(url[: frame.start()] if frame else url, policy.roots)
+    inside = _INSIDE.search(url)
+    path = _beneath(url[: inside.start()] if inside else url, policy.roots)
     with store.part() as part:
-        if frame:
-            part.write(_frame(f"{path}{frame[0]}"))
+        if inside:
+            part.write(_jpeg(f"{path}{inside[0]}", page=bool(inside["page"])))
         else:
             with open(path, "rb") as stream:
                 while (piece := stream.read(_CHUNK)) and part.size <= policy.max_bytes:
@@ -89,11 +89,12 @@ def _beneath(path: str, roots: tuple[Path, ...]) -> Path:
         raise Failed(record.UNREADABLE, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
-def _frame(url: str) -> bytes:
+def _jpeg(url: str, page: bool) -> bytes:
     from PIL import Image
 
-    from vesalius.corpus.read.video import frame
+    from vesalius.corpus.read import pdf, video
 
     stream = io.BytesIO()
-    Image.fromarray(frame(url)).save(stream, "JPEG", quality=_QUALITY, subsampling=0)
+    pixels = pdf.page_image(url) if page else video.frame(url)
+    Image.fromarray(pixels).save(stream, "JPEG", quality=_QUALITY, subsampling=0)
     return stream.getvalue()

@@ -32,7 +32,8 @@ class Wanted:
     """An image of a document.
 
     Attributes:
-        url: http or https; or a path, or a frame of a video (`talk.mp4#t=12.480`), beneath one of the policy's roots.
+        url: http or https; or a path, a frame of a video (`talk.mp4#t=12.480`), a page of a
+            PDF (`leaflet.pdf#page=3`), beneath one of the policy's roots.
         document: id of the document that it belongs to.
         page: what the document's facts say of its owner's wishes: `robots` (X-Robots-Tag or `<meta name="robots">`, a
             text or several), `tdm_reservation`.
@@ -48,7 +49,7 @@ class Fetched:
     """What came of a `Wanted`.
 
     Attributes:
-        url: as it was asked, without fragment (of a video's frame with it).
+        url: as it was asked, without fragment (of a frame or a page with it).
         document: as in `Wanted`.
         status: `OK`, or the reason why there is no image.
         error: the reason for people; "" where there is none.

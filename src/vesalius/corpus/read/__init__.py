@@ -1,7 +1,8 @@
-"""Archives, pages, papers and videos as documents; one file a kind.
+"""Archives, pages, papers, PDFs and videos as documents; one file a kind.
 
-To add a kind: a module with `read(path) -> Iterator[Document | Bad]`, and its suffixes here. A file that holds one
-thing raises for it; of one that holds many, what cannot be read is a `Bad`, and the rest comes.
+To add a kind: a module with `read(path) -> Iterator[Document | Bad]`, and its suffixes here; where there is more
+than one way to read it, its part of `options.py`, which it is given. A file that holds one thing raises for it; of one
+that holds many, what cannot be read is a `Bad`, and the rest comes.
 """
 
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vesalius.corpus.document import Document
+from vesalius.corpus.read.options import Reading
 from vesalius.corpus.read.record import Bad
 from vesalius.corpus.read.remote import is_remote
 from vesalius.errors import VesaliusError
@@ -25,6 +27,7 @@ READERS = {
     ".nxml": "vesalius.corpus.read.jats",
     ".warc": "vesalius.corpus.read.warc",
     ".warc.gz": "vesalius.corpus.read.warc",
+    ".pdf": "vesalius.corpus.read.pdf",
     ".mp4": "vesalius.corpus.read.video",
     ".m4v": "vesalius.corpus.read.video",
     ".mov": "vesalius.corpus.read.video",
@@ -33,15 +36,19 @@ READERS = {
 }
 
 
-def read(path: str | Path) -> Iterator[Document | Bad]:
+def read(path: str | Path, how: Reading = Reading()) -> Iterator[Document | Bad]:
     """The documents of a file by its suffix, of an archive at an http, https or s3 address, or of a folder.
+
+    Args:
+        path: see there.
+        how: what is asked of readers, by kind.
 
     Raises:
         VesaliusError: a suffix that nobody reads, or what its reader says.
     """
     remote = is_remote(path)
     if not remote and Path(path).is_dir():
-        yield from import_module("vesalius.corpus.read.folder").read(path)
+        yield from import_module("vesalius.corpus.read.folder").read(path, how)
         return
     reader = reader_of(str(path).partition("?")[0] if remote else path)
     if reader is None:
@@ -49,7 +56,13 @@ def read(path: str | Path) -> Iterator[Document | Bad]:
         raise VesaliusError("has a suffix that no reader knows", file=path, remedy=remedy, code="format")
     if remote and not reader.__name__.endswith(".warc"):
         raise VesaliusError("is read only from a disk", file=path, remedy="download it", code="format")
-    yield from reader.read(path)
+    yield from read_with(reader, path, how)
+
+
+def read_with(reader: Any, path: str | Path, how: Reading) -> Iterator[Document | Bad]:
+    """What a module of `READERS` reads, asked as it can be asked."""
+    own = getattr(how, reader.__name__.rpartition(".")[2], None)
+    return reader.read(path) if own is None else reader.read(path, own)
 
 
 def reader_of(path: str | Path) -> Any:

@@ -14,14 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from vesalius.corpus.document import Document
-from vesalius.corpus.read import html, reader_of
+from vesalius.corpus.read import html, read_with, reader_of
+from vesalius.corpus.read.options import Reading
 from vesalius.corpus.read.record import Bad, Raw
 from vesalius.errors import VesaliusError
 
 SIDECAR = "metadata.csv"
 
 
-def read(path: str | Path) -> Iterator[Document | Bad]:
+def read(path: str | Path, how: Reading = Reading()) -> Iterator[Document | Bad]:
     """The documents of all files that have a reader. A page's id is its path within the folder.
 
     Raises:
@@ -37,7 +38,7 @@ def read(path: str | Path) -> Iterator[Document | Bad]:
         else:
             facts = known.get(_id(folder, found), {})
             try:
-                for document in reader.read(found):
+                for document in read_with(reader, found, how):
                     if isinstance(document, Document):
                         document = replace(document, facts={**document.facts, **facts})
                     yield document

@@ -1,6 +1,6 @@
 """A video with subtitles as a document: its frames as images, what is said as sentences, in order of time.
 
-Frames are taken by the clock, or at changes of scene too (`Frames`). A change is a large mean difference between a
+Frames are taken by the clock, or at changes of scene too (`options.py`). A change is a large mean difference between a
 frame and the one before it, as in PySceneDetect's ContentDetector; here of Y'CbCr, which videos have, not HSV, at
 64 × 36 pixels. Only addresses are made, `talk.mp4#t=12.480`; `frame` gives the pixels of one. Subtitles lie beside the
 video (`talk.srt`, `talk.vtt`, `talk.en.vtt`) or in it. Only the file itself is opened, whatever it refers to.
@@ -9,7 +9,6 @@ video (`talk.srt`, `talk.vtt`, `talk.en.vtt`) or in it. Only the file itself is 
 import contextlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from vesalius.corpus.document import Document, Image
 from vesalius.corpus.read import subtitles
+from vesalius.corpus.read.options import Video
 from vesalius.corpus.read.subtitles import Cue
 from vesalius.errors import VesaliusError
 
@@ -28,39 +28,22 @@ _TEXTS = {"subrip", "srt", "webvtt", "text", "mov_text", "ass", "ssa"}
 _SMALL = (64, 36)
 
 
-@dataclass(frozen=True)
-class Frames:
-    """Which frames are taken.
-
-    Attributes:
-        every: seconds after which one is due.
-        scene: mean difference in levels of 255 that is a change of scene; None, by the clock alone (which need not
-            decode the video). Cuts measured 13 to 27, pans up to 8.
-        gap: seconds at least between two; a change that comes sooner is shown when they are over.
-    """
-
-    every: float = 10.0
-    scene: float | None = None
-    gap: float = 1.0
-
-
-def read(path: str | Path, frames: Frames = Frames(), language: str | None = None) -> Iterator[Document]:
+def read(path: str | Path, how: Video = Video()) -> Iterator[Document]:
     """The document of a video.
 
     Args:
         path: mp4, mov, mkv, webm.
-        frames: which of them.
-        language: of the subtitles, as in the file's name or the stream's tag; None: without one, English, the first.
+        how: which frames, whose words.
 
     Raises:
         VesaliusError: code `unreadable`; `content`, no video in it; `empty`, no subtitles; `large`.
     """
     path = Path(path)
-    beside = _beside(path, language)
+    beside = _beside(path, how.language)
     with _opened(path) as (container, video):
         zero = (container.start_time or 0) / av.time_base
-        inside = None if beside else _inside(container, language)
-        times, cues, whole = _walk(container, video, zero, inside, frames)
+        inside = None if beside else _inside(container, how.language)
+        times, cues, whole = _walk(container, video, zero, inside, how)
         facts = {
             "title": container.metadata.get("title"),
             "language": beside[1] if beside else inside and inside.language,
@@ -71,7 +54,7 @@ def read(path: str | Path, frames: Frames = Frames(), language: str | None = Non
         width, height = video.width, video.height
     spoken = list(subtitles.sentences(subtitles.read(beside[0]) if beside else cues))
     if not spoken:
-        wanted = f" in {language!r}" if language else ""
+        wanted = f" in {how.language!r}" if how.language else ""
         remedy = f"put {path.stem}.srt or {path.stem}.vtt beside it"
         raise VesaliusError(f"has no subtitles{wanted}", file=path, remedy=remedy, code="empty")
     images = [(time, 0, Image(f"{path}#t={time:.3f}", "", width, height, {"time": round(time, 3)})) for time in times]
@@ -116,7 +99,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise VesaliusError(problem, file=path, remedy="check the path, or copy it again", code="unreadable") from None
 
 
-def _walk(container: Any, video: Any, zero: float, spoken: Any, frames: Frames) -> tuple[list[float], list[Cue], bool]:
+def _walk(container: Any, video: Any, zero: float, spoken: Any, how: Video) -> tuple[list[float], list[Cue], bool]:
     """Once through the file: times of the wanted frames, embedded cues, whether it came to its end."""
     seen: list[float] = []
     cues: list[Cue] = []
@@ -126,7 +109,7 @@ def _walk(container: Any, video: Any, zero: float, spoken: Any, frames: Frames) 
         for packet in container.demux([video, spoken] if spoken else [video]):
             if packet.stream is not video:
                 cues += _cue(packet, zero)
-            elif frames.scene is None:
+            elif how.scene is None:
                 if packet.pts is not None:
                     seen.append(float(packet.pts * packet.time_base) - zero)
             else:
@@ -134,7 +117,7 @@ def _walk(container: Any, video: Any, zero: float, spoken: Any, frames: Frames) 
                     small = (
                         found.reformat(*_SMALL, format="yuv444p", interpolation="AREA").to_ndarray().astype(np.int16)
                     )
-                    if before is not None and np.abs(small - before).mean() >= frames.scene:
+                    if before is not None and np.abs(small - before).mean() >= how.scene:
                         changes.append(found.time - zero)
                     before = small
                     seen.append(found.time - zero)
@@ -143,16 +126,16 @@ def _walk(container: Any, video: Any, zero: float, spoken: Any, frames: Frames) 
     seen.sort()
     if seen and video.duration and seen[-1] < float(video.duration * video.time_base) - 1:
         whole = False
-    return _chosen(seen, changes, frames), cues, whole
+    return _chosen(seen, changes, how), cues, whole
 
 
-def _chosen(seen: list[float], changes: list[float], frames: Frames) -> list[float]:
+def _chosen(seen: list[float], changes: list[float], how: Video) -> list[float]:
     chosen: list[float] = []
     coming = iter([*changes, float("inf")])
     change = next(coming)
     for time in seen:
         since = time - chosen[-1] if chosen else float("inf")
-        if time >= 0 and since >= frames.gap and (since >= frames.every or time >= change):
+        if time >= 0 and since >= how.gap and (since >= how.every or time >= change):
             chosen.append(time)
             while change <= time:
                 change = next(coming)
