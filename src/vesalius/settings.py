@@ -119,7 +119,8 @@ def _said(file: Path | None, error: ValidationError, settings: type[BaseModel]) 
     if first["type"] == "missing":
         return wrong(file, f"lacks the key {name}", "add it")
     words = first["msg"].removeprefix("Value error, ")
-    return wrong(file, f"key {name}: {words[0].lower() + words[1:]}", "correct it")
+    words = words[0].lower() + words[1:]
+    return wrong(file, f"key {name}: {words}" if name else words, "correct it")
 
 
 def _fields(settings: type[BaseModel], where: Sequence[str]) -> list[str]:

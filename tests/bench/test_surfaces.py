@@ -53,7 +53,7 @@ def test_a_surface_that_outgrows_the_buffer_is_whole():
     np.testing.assert_array_equal(found.points, _points_by_brute_force(labels > 0))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     seed=st.integers(0, 10**6),
     width=st.sampled_from([1, 3, 64, 65, 200]),

@@ -223,7 +223,7 @@ WORDS = "Mr. |Smith|John |DOB |03/04/1961|, |\n|MRN: |1234567|born |3 April 1961
 PIECES = (WORDS + "| [DATE OF BIRTH] |Crohn's disease |(2010)|et al. |é▮“|Patient ").split("|")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(max_size=60))
 def test_no_text_is_lost_outside_findings_and_scrubbing_twice_changes_nothing(scrubber: Scrubber, text: str):
     once = scrubber.scrub(text)

@@ -97,7 +97,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=30).map("".join)), st.sampled_from(sorted(OPTIONS)))
 def test_any_text_is_read_or_said_not_to_be(text, key):
     for several in (False, True):
@@ -114,7 +114,7 @@ def test_any_text_is_read_or_said_not_to_be(text, key):
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(["lung", "organ", "cancer", "ten", "protein", "zh", "cells", "stage"]),
     st.randoms(use_true_random=False),
@@ -129,7 +129,7 @@ def test_own_words_follow_their_option_wherever_it_stands(key, rng, form, place)
     assert read_choice(form.format(option), order).places == (order.index(option),)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(["lung", "organ", "cancer", "ten", "zh"]), st.randoms(use_true_random=False), st.integers(0, 9))
 def test_letters_name_places_whatever_stands_there(key, rng, place):
     order = list(OPTIONS[key])

@@ -55,7 +55,8 @@ def test_entities_are_read_and_white_space_is_one_space_but_in_pre() -> None:
 @given(st.text("&#;xa1f0ltgnotiamp ", max_size=30) | st.sampled_from(sorted(entities.entities.html5)).map("&{}".format))
 def test_entities_are_those_of_html(text: str) -> None:
     for written in (text, f"{text}a;", f"{text};"):
-        assert " ".join(texts(f"<p>a{written}</p>")).split() == entities.unescape(f"a{written}").split()
+        # Without spaces: control characters are some here, and nothing to Python.
+        assert "".join("".join(texts(f"<p>a{written}</p>")).split()) == "".join(entities.unescape(f"a{written}").split())
 
 
 def test_scripts_styles_and_hidden_forms_of_text_leave_nothing() -> None:

@@ -105,7 +105,7 @@ def test_a_cut_archive_is_told_wherever_it_was_cut(tmp_path: Path) -> None:
             assert told(tmp_path / name) == [0, 1, *last], cut
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     number=st.integers(0, 4),
     at=st.floats(0, 0.999),
