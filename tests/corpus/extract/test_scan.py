@@ -56,7 +56,8 @@ def test_entities_are_read_and_white_space_is_one_space_but_in_pre() -> None:
 def test_entities_are_those_of_html(text: str) -> None:
     for written in (text, f"{text}a;", f"{text};"):
         # Without spaces: control characters are some here, and nothing to Python.
-        assert "".join("".join(texts(f"<p>a{written}</p>")).split()) == "".join(entities.unescape(f"a{written}").split())
+        said = "".join(texts(f"<p>a{written}</p>"))
+        assert "".join(said.split()) == "".join(entities.unescape(f"a{written}").split())
 
 
 def test_scripts_styles_and_hidden_forms_of_text_leave_nothing() -> None:

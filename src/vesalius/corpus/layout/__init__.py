@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from vesalius.corpus.document import Heading
 from vesalius.corpus.layout.article import own_lines
 from vesalius.corpus.layout.blocks import FULL, ITEM, Block, Body, alike, blocks_of
-from vesalius.corpus.layout.kinds import tell, title_of
+from vesalius.corpus.layout.kinds import tell, tell_title
 from vesalius.corpus.layout.lines import Line, joined_pieces, without_heads
 from vesalius.corpus.layout.wording import run_on, tidy, vocabulary
 
@@ -43,9 +43,10 @@ def parts(lines: Sequence[Line], title: str = "") -> Found:
     body, words = Body.of(lines), vocabulary(lines)
     blocks = list(blocks_of(lines, body))
     tell(blocks, body)
-    shown = title_of(blocks, body, title)
+    tell_title(blocks, body, title)
     said = [(block.first.page, text) for block in _whole(blocks, body) if (text := _said(block, words))]
     own = own_lines([text for _, text in said])
+    shown = next((str(text) for _, text in said if isinstance(text, Heading) and text.level == 1), None)
     return Found(shown, [part for part, kept in zip(said, own, strict=True) if kept])
 
 
@@ -88,6 +89,6 @@ def _said(block: Block, words: Counter[str]) -> str:
         return " | ".join(filter(None, map(tidy, block.first.cells)))
     text = tidy(run_on([line.text for line in block.lines], words))
     if block.kind in ("title", "heading"):
-        return Heading(text, block.level or 1)
+        return Heading(text, block.level)
     item = ITEM.match(text)
     return f"- {text[item.end() :]}" if item else text

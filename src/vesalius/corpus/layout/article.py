@@ -50,8 +50,11 @@ def _is_abstract(line: str) -> bool:
 
 
 def _is_address(line: str) -> bool:
-    """Whether a paragraph lists where its authors work."""
-    return _in_commas(line) and len(line.split()) >= _ADDRESS and bool(_WORKPLACE.search(line[:_BEGINNING]))
+    """Whether a paragraph lists where its authors work: names, between commas."""
+    words = line.split()
+    if len(words) < _ADDRESS or not _WORKPLACE.search(line[:_BEGINNING]) or not _in_commas(line):
+        return False
+    return sum(not word[0].islower() for word in words) > 0.6 * len(words)
 
 
 def _in_commas(line: str) -> bool:

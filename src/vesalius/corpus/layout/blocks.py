@@ -21,6 +21,7 @@ _GAP = 1.35  # usual distances of lines from which a gap parts paragraphs
 _STEP = 1.25  # sizes of type from a line to the next, where a document does not say it
 _SHORT = 3  # sizes of type by which a heading is shorter than a line of text
 _INDENT = 0.7  # sizes of type
+_INDENTED = 3  # by which a paragraph's first line may be
 _ASIDE = 0.3  # from which a line does not stand below another
 _COLUMN = 100  # lines of one that are looked at
 ITEM = re.compile(r"(?:[•‣◦▪·]|[-–—*](?=\s))\s*")
@@ -126,8 +127,10 @@ def _follows(run: list[Line], line: Line, body: Body) -> bool:
         return False
     if len(run) == 1 and _CAPTION.fullmatch(last.text.rstrip(".: ")):  # a label alone, its caption below
         return True
-    justified = len(line.cells) == 2 and abs(line.x0 - left) < line.size and abs(line.x1 - right) < line.size
-    if not alike(last, line) or len(last.cells) > 1 or (len(line.cells) > 1 and not justified):
+    stretched = abs(line.x1 - right) < line.size and abs(line.x0 - left) < _INDENTED * line.size
+    if not alike(last, line) or (not stretched and (len(line.cells) > 1 or len(run[0].cells) > 1)):
+        return False
+    if len(last.cells) > 1 and len(line.cells) > 1:  # two such lines are rows
         return False
     if part_of(tidy(last.text)):
         return False

@@ -22,7 +22,7 @@ def tell(blocks: list[Block], body: Body) -> None:
             continue
         if is_caption(block.first, body):
             block.kind = "caption"
-        elif len(block.first.cells) > 1:
+        elif len(block.lines) == 1 and len(block.first.cells) > 1:
             block.kind = "row" if words >= _WORDS else "small"
         elif _is_heading(block, after, body):
             block.kind = "heading"
@@ -59,9 +59,9 @@ def _is_heading(block: Block, after: Block | None, body: Body) -> bool:
     return after.first.font == body.font and (first.font != body.font or (text.isupper() and len(text) > 3))
 
 
-def title_of(blocks: list[Block], body: Body, known: str) -> str | None:
-    """The title, whose block becomes one: what the file says (`known`) where its first page has it, else what is set
-    largest there, rather of four words or more."""
+def tell_title(blocks: list[Block], body: Body, known: str) -> None:
+    """Sets the title's `kind`: what the file says (`known`) where its first page has it, else what is set largest
+    there, rather of four words or more."""
     first = [b for b in blocks if b.first.page == 0 and b.kind in ("heading", "text") and b.first.size >= body.size]
     said = _letters(known)
     title = next((b for b in first if len(said) >= _KNOWN and said in _letters(b.text) and len(b.lines) < 8), None)
@@ -69,10 +69,8 @@ def title_of(blocks: list[Block], body: Body, known: str) -> str | None:
         large = [b for b in first if b.first.size > (1 + 2 * SAME) * body.size and _LETTERS.search(b.text)]
         least = 0.85 * max((b.first.size for b in large), default=0)
         title = max(large, key=lambda b: (b.first.size > least and len(b.text.split()) > 3, b.first.size), default=None)
-    if title is None:
-        return None
-    title.kind = "title"
-    return tidy(title.text)
+    if title is not None:
+        title.kind, title.level = "title", 1
 
 
 def _letters(text: str) -> str:

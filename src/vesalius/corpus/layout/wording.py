@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from vesalius.corpus.layout.lines import Line
 
 HYPHEN = "\xad"  # at a line's end
+_TIGHT = ("-", "—", "/")  # what no space follows
 _SPACED = re.compile(r"(?:\w ){3,}\w")
 _LEADERS = re.compile(r"(?:\s?[.…_]){5,}")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_TAIL = re.compile(r"[^\W\d_]+$")
+_TAIL = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*$")
 
 
 def vocabulary(lines: Sequence[Line]) -> Counter[str]:
@@ -18,7 +19,7 @@ def vocabulary(lines: Sequence[Line]) -> Counter[str]:
     words = Counter[str]()
     broken = False
     for line in lines:
-        found = _WORD.findall(line.text)
+        found = _WORD.findall(line.text.lower())
         words.update(found[broken : len(found) - line.text.endswith(HYPHEN)])
         broken = line.text.endswith(HYPHEN)
     return words
@@ -31,18 +32,20 @@ def run_on(lines: Sequence[str], words: Counter[str]) -> str:
         if text.endswith(HYPHEN):
             text = text[:-1] + "-" * _keeps_hyphen(text[:-1], line, words) + line
         else:
-            text += f" {line}" if text and not text.endswith("-") else line
+            text += line if not text or text.endswith(_TIGHT) or line.startswith("—") else f" {line}"
     return text
 
 
 def _keeps_hyphen(before: str, after: str, words: Counter[str]) -> bool:
     """Between halves of which neither says more it stays where both are words of the document: self-governed."""
-    head, tail = _TAIL.search(before), _WORD.match(after)
-    if head is None or tail is None or not tail[0][0].islower():
+    head, tail = _TAIL.search(before.lower()), _WORD.match(after.lower())
+    if head is None or tail is None or not after[0].islower():
         return True
     if head[0] + tail[0] in words:
         return False
-    return f"{head[0]}-{tail[0]}" in words or bool(len(head[0]) > 2 and words[head[0]] and words[tail[0]])
+    if "-" in head[0] or f"{head[0]}-{tail[0]}" in words:
+        return True
+    return len(head[0]) > 2 and words[head[0]] > 0 and words[tail[0]] > 0
 
 
 def tidy(text: str) -> str:

@@ -6,7 +6,7 @@ is kept.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ _LEFT_OUT = {
 _LINES = {"p", "title", "label", "subtitle", "disp-quote", "verse-line", "term", "def", "speaker", "disp-formula"}
 _BLOCKS = {"fig", "fig-group", "table-wrap", "list", "graphic", "boxed-text", "disp-quote", "def-list", "p"}
 _SPACE = re.compile(r"[ \t\r\n\f\v\u00a0\u2009\u200a\u202f]+")
+_UNSEEN = re.compile(
+    "[\u00ad\u200b\u2060-\u2064\ufeff]"
+)  # soft hyphens, and times signs of formulas that no reader sees
 
 
 def read(path: str | Path) -> Iterator[Document]:
@@ -61,7 +64,12 @@ def _find(node: Any, path: str) -> Any:
 
 
 def _words(node: Any) -> str:
-    return "" if node is None else _SPACE.sub(" ", "".join(_inline(node))).strip()
+    return "" if node is None else _spaced(_inline(node))
+
+
+def _spaced(texts: Iterable[str]) -> str:
+    """One text, its spaces as they should be."""
+    return _SPACE.sub(" ", _UNSEEN.sub("", "".join(texts))).strip()
 
 
 def _inline(node: Any) -> Iterator[str]:
@@ -99,7 +107,7 @@ def _facts(article: Any) -> dict[str, Any]:
     if licence is not None:
         stated = next((n.text for n in licence.iter() if _name(n) == "license_ref" and n.text), None)
         link = licence.get(_LINK) or stated or next((n.get(_LINK) for n in licence.iter() if n.get(_LINK)), None)
-        facts["licence"] = link or _SPACE.sub(" ", "".join(licence.itertext())).strip()
+        facts["licence"] = link or _spaced(licence.itertext())
     kept = ("kind", "language", "title", "doi", "pmid", "pmcid", "journal", "date", "licence")
     return {key: facts[key] for key in kept if facts.get(key)}
 
@@ -167,7 +175,7 @@ def _line(node: Any, folder: Path) -> Iterator[str | Image]:
     words: list[str] = [node.text or ""]
 
     def said() -> Iterator[str]:
-        if line := _SPACE.sub(" ", "".join(words)).strip():
+        if line := _spaced(words):
             yield line
         words.clear()
 

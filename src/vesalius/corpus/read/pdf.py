@@ -44,24 +44,26 @@ def read(path: str | Path, how: Pdf = Pdf()) -> Iterator[Document]:
     """
     path = Path(path)
     with _opened(path) as pdf:
-        sizes = [pdf.get_page_size(number) for number in range(len(pdf))]
-        pages = [_lines(pdf, number) for number in range(len(pdf))]
-        known = pdf.get_metadata_dict(skip_empty=True)
-    lines = _readable([line for page in pages for line in page or ()], path)
-    found = layout.parts(lines, known.get("Title", ""))
-    images = [(page, 0, _image(path, page, size)) for page, size in enumerate(sizes) if how.page_images]
-    parts: list[tuple[int, int, Any]] = [*images, *((page, 1, text) for page, text in found.parts)]
-    parts.sort(key=lambda part: part[:2])
+        pages = [_page(pdf, number) for number in range(len(pdf))]
+        said = pdf.get_metadata_dict(skip_empty=True)
+    lines = _readable([line for page in pages if page for line in page[1]], path)
+    found = layout.parts(lines, said.get("Title", ""))
+    if not found.parts:
+        raise VesaliusError("has page numbers and the like alone", file=path, remedy="leave it out", code="empty")
+    parts: list[tuple[int, int, Any]] = [(page, 1, text) for page, text in found.parts]
+    if how.page_images:
+        parts += [(number, 0, _image(path, number, page[0])) for number, page in enumerate(pages) if page]
+        parts.sort(key=lambda part: part[:2])
     licence = _LICENCE.search(" ".join(line.text for line in lines if line.page == 0))
     facts: dict[str, Any] = {
-        "title": found.title or _title(known.get("Title", "")),
-        "date": _date(known.get("CreationDate", "")),
+        "title": found.title or _title(said.get("Title", "")),
+        "date": _date(said.get("CreationDate", "")),
         "licence": licence and licence[0],
         "pages": len(pages),
         "lost_pages": pages.count(None),
     }
-    facts = {key: value for key, value in facts.items() if value}
-    yield Document(str(path), tuple(part for _, _, part in parts), facts)
+    known = {key: value for key, value in facts.items() if value}
+    yield Document(str(path), tuple(part for _, _, part in parts), known)
 
 
 def page_image(url: str) -> np.ndarray:
@@ -101,12 +103,12 @@ def _opened(path: Path) -> Iterator[Any]:
                 raise VesaliusError(f"is damaged ({error})", file=path, remedy=remedy, code="unreadable") from None
 
 
-def _lines(pdf: Any, number: int) -> list[Line] | None:
-    """Of a page; None where it is damaged: the others are read."""
+def _page(pdf: Any, number: int) -> tuple[tuple[float, float], list[Line]] | None:
+    """Size and lines of a page; None where it is damaged: the others are read."""
     import pypdfium2
 
     try:
-        return lines_of(pdf, number)
+        return pdf.get_page_size(number), lines_of(pdf, number)
     except pypdfium2.PdfiumError:
         return None
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from vesalius.corpus.layout.lines import CELL, Line
 
+_EVEN = 1.4  # widest gap between the words of a line by its narrowest that no cells have
 _LOOKS = 5  # characters of a line whose type is looked at
 _STEP = 20  # of a page's characters one is asked in which direction it runs
 _SPACES = frozenset({9, 32, 0xA0})
@@ -75,14 +76,23 @@ class _Page:
             return None
         self.raw.FPDFText_GetCharOrigin(self.text, middle, self._x, self._y)
         _, y = self._turned(self._x.value, self._y.value)
-        cells, start = [], letters[0]
-        for before, after in pairwise(letters):
-            if after > before + 1 and self._sides(after)[0] - self._sides(before)[1] > CELL * size:
-                cells.append(self._words(start, before))
-                start = after
-        cells.append(self._words(start, letters[-1]) + "\xad" * hyphen)
+        cells = self._cells(letters, size)
+        cells[-1] += "\xad" * hyphen
         x0, x1 = self._sides(letters[0])[0], self._sides(letters[-1])[1]
         return Line(self.number, x0, x1, y, size, *self._font(middle), (y - self.low) / self.tall, tuple(cells))
+
+    def _cells(self, letters: list[int], size: float) -> list[str]:
+        """Pieces between wide gaps; where all gaps of words are as wide, the line was stretched to its column."""
+        ends = [(before, after) for before, after in pairwise(letters) if after > before + 1]
+        gaps = [self._sides(after)[0] - self._sides(before)[1] for before, after in ends]
+        if len(gaps) > 1 and max(gaps) < _EVEN * min(gaps):
+            words = self._words(letters[0], letters[-1]).split()
+            if sum(word.islower() for word in words) > len(words) / 2:
+                ends = []
+        cut = [pair for pair, gap in zip(ends, gaps, strict=False) if gap > CELL * size]
+        firsts = [letters[0], *(after for _, after in cut)]
+        lasts = [*(before for before, _ in cut), letters[-1]]
+        return [self._words(first, last) for first, last in zip(firsts, lasts, strict=True)]
 
     def _words(self, first: int, last: int) -> str:
         return " ".join("".join(map(_letter, self.codes[first : last + 1])).translate(_PLAIN).split())
