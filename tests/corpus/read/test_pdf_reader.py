@@ -190,7 +190,7 @@ def test_what_a_file_says_of_itself_becomes_facts_and_names_of_files_no_title(tm
     )
     assert document.facts == {
         "date": "2015-02-03",
-        "licence": "https://creativecommons.org/licenses/by/4.0",
+        "licence": "CC-BY-4.0",
         "pages": 1,
     }
 
@@ -271,7 +271,7 @@ FOOT = (
 def test_articles_of_three_publishers_in_two_columns_come_back_as_their_xml_has_them(tmp_path, shared_data):
     playwright = pytest.importorskip("playwright.sync_api")
     folder = shared_data / "corpus" / "jats" / "with_images"
-    files = [next(folder.glob(f"{name}*/*.xml")) for name in ("elife-46472", "plosone-0091296", "biorxiv-2022.03.15")]
+    files = [next(folder.glob(f"{name}*/*.xml")) for name in ("elife-52882", "plosone-0091296", "biorxiv-2022.03.15")]
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         for number, file in enumerate(files):

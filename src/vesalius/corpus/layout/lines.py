@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 _EDGE = 0.12  # of a page's height, above and below, in which running heads and feet stand
 _HEAD = 20  # characters that a running head may begin with on a page where it is shorter
@@ -15,7 +16,7 @@ _CONTENTS = re.compile(r"(?:\s?[.…_]){5,}\s*(?:\d{1,4}|[ivxl]+)$")
 _NUMBER = re.compile(r"(?:page )?(?:\d{1,4}|[ivxl]+)", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """A line of type.
 
@@ -38,7 +39,7 @@ class Line:
     height: float
     cells: tuple[str, ...]
 
-    @property
+    @cached_property
     def text(self) -> str:
         """All of it."""
         return " ".join(self.cells)

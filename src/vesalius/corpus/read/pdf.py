@@ -19,6 +19,7 @@ import numpy as np
 from vesalius.corpus import layout
 from vesalius.corpus.document import Document, Image
 from vesalius.corpus.layout.lines import Line
+from vesalius.corpus.licences import licence_name
 from vesalius.corpus.read.options import Pdf
 from vesalius.corpus.read.pdf_lines import lines_of
 from vesalius.errors import VesaliusError
@@ -27,7 +28,7 @@ _DPI = 150
 _PIXELS = 1 << 24  # of a page's image; posters are drawn smaller
 _STRANGE = re.compile("[\x80-\xff\ufffd]")  # a font that knows no letters has its glyphs here
 _SHARE = 0.3  # of them, that makes a line, or a file, unreadable
-_LICENCE = re.compile(r"(?:https?://)?(?:www\.)?creativecommons\.org/[\w./-]*\w")
+_LICENCE = re.compile(r".{,100}creative ?commons.{,300}", re.IGNORECASE)  # with what is said around it
 _PROGRAM = re.compile(r"^Microsoft \w+ - |\.(?:docx?|pdf|pptx?|indd|tex|dvi|qxd)$|^untitled", re.IGNORECASE)
 _LOCK = threading.Lock()
 
@@ -54,11 +55,10 @@ def read(path: str | Path, how: Pdf = Pdf()) -> Iterator[Document]:
     if how.page_images:
         parts += [(number, 0, _image(path, number, page[0])) for number, page in enumerate(pages) if page]
         parts.sort(key=lambda part: part[:2])
-    licence = _LICENCE.search(" ".join(line.text for line in lines if line.page == 0))
     facts: dict[str, Any] = {
         "title": found.title or _title(said.get("Title", "")),
         "date": _date(said.get("CreationDate", "")),
-        "licence": licence and licence[0],
+        "licence": _licence(" ".join(line.text for line in lines if line.page == 0)),
         "pages": len(pages),
         "lost_pages": pages.count(None),
     }
@@ -117,6 +117,13 @@ def _title(known: str) -> str | None:
     """What the file says, unless a program said it: the name of what it was printed from."""
     title = " ".join(known.split())
     return None if _PROGRAM.search(title) else title or None
+
+
+def _licence(first_page: str) -> str | None:
+    """Creative Commons' alone: what else a page says of rights is mostly that they are reserved."""
+    found = _LICENCE.search(first_page)
+    name = licence_name(found[0].replace("creativecommons.org/ ", "creativecommons.org/")) if found else ""
+    return name if name.startswith(("CC", "PUBLIC")) else None
 
 
 def _date(known: str) -> str | None:

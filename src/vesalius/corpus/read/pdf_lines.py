@@ -15,18 +15,21 @@ from typing import Any
 from vesalius.corpus.layout.lines import CELL, Line
 
 _EVEN = 1.4  # widest gap between the words of a line by its narrowest that no cells have
-_LOOKS = 5  # characters of a line whose type is looked at
+_LOOKS = 5  # words of a line whose type is looked at
 _STEP = 20  # of a page's characters one is asked in which direction it runs
-_SPACES = frozenset({9, 32, 0xA0})
-_ENDS = frozenset({10, 13})
-_HYPHEN = 2  # pdfium's character for one that ends a line
+_EVEN = 1.4  # widest gap between the words of a line by its narrowest that no cells have
+_LINE = re.compile("[^\r\n\x02\ufffe]+")
+_HYPHENS = ("\x02", "\ufffe")  # pdfium's characters for one that ends a line
+_WORD = re.compile(r"\S+")
 _BOLD = re.compile(r"bold|black|heavy|demi|cmbx|cmssbx|[-,.]B$|-BI$", re.IGNORECASE)
 _SUBSET = re.compile(r"^[A-Z]{6}\+")
 _FORCED = 1 << 18  # the font descriptor's flag ForceBold
 _HEAVY = 600
 _FORMS = {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\xad": "-"}
 _BULLETS = dict.fromkeys("\uf0b7\uf0a7\uf0d8\uf076\uf0fc\uf06c\uf06e\u25cf\u25a0\u25aa\u25ba", "•")  # Symbol's, too
-_PLAIN = {ord(char): plain for char, plain in {**_FORMS, **_BULLETS}.items()}
+_WRITTEN = {**_FORMS, **_BULLETS}
+# Ligatures and bullets, and what a font keeps for itself, which is no text.
+_ODD = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1b\xad\u25a0\u25aa\u25ba\u25cf\ud800-\uf8ff\ufb00-\ufb06]")
 
 
 def lines_of(pdf: Any, number: int) -> list[Line]:
@@ -52,50 +55,64 @@ class _Page:
         self._box, self._matrix = raw.FS_RECTF(), raw.FS_MATRIX()
         self._x, self._y = ctypes.c_double(), ctypes.c_double()
         self._name, self._flags = ctypes.create_string_buffer(128), ctypes.c_int()
-        self.codes = [raw.FPDFText_GetUnicode(self.text, i) for i in range(text.count_chars())]
-        looked = (self._type(i)[0] for i in range(0, len(self.codes), _STEP) if self.codes[i] > 32)
+        self.said = self._said(text.count_chars())
+        looked = (self._type(i)[0] for i in range(0, len(self.said), _STEP) if self.said[i] > " ")
         self.turn = next((turn for turn, _ in Counter(looked).most_common(1)), 0)
         (_, low), (_, high) = sorted((self._turned(*box[:2]), self._turned(*box[2:])), key=lambda corner: corner[1])
         self.low, self.tall = low, max(high - low, 1.0)
 
+    def _said(self, count: int) -> str:
+        """All characters, one for each that pdfium counts."""
+        if count <= 0:
+            return ""
+        letters = (ctypes.c_ushort * (count + 1))()
+        size = self.raw.FPDFText_GetText(self.text, 0, count, letters) - 1
+        text = bytes(letters)[: 2 * max(size, 0)].decode("utf-16-le", "surrogatepass")
+        if len(text) == size == count:
+            return text
+        # Some characters are none in a text, some two: one by one.
+        codes = (self.raw.FPDFText_GetUnicode(self.text, i) for i in range(count))
+        return "".join(chr(code) if code <= 0x10FFFF else "\ufffd" for code in codes)
+
     def lines(self) -> Iterator[Line]:
         """Between the line ends that pdfium sees."""
-        start = 0
-        for end, code in enumerate([*self.codes, 10]):
-            if code in _ENDS or code == _HYPHEN:
-                letters = [i for i in range(start, end) if self.codes[i] not in _SPACES]
-                if letters and (line := self._line(letters, code == _HYPHEN)):
-                    yield line
-                start = end + 1
+        for found in _LINE.finditer(self.said):
+            words = [word.span() for word in _WORD.finditer(self.said, *found.span())]
+            if words and (line := self._line(words, self.said.startswith(_HYPHENS, found.end()))):
+                yield line
 
-    def _line(self, letters: list[int], hyphen: bool) -> Line | None:
+    def _line(self, words: list[tuple[int, int]], hyphen: bool) -> Line | None:
         # An index or a sign may be in the middle: the middle one of a few by size says what the line is set in.
-        some = sorted((*self._type(i), i) for i in letters[:: len(letters) // _LOOKS + 1])
+        looked = [(start + end - 1) // 2 for start, end in words[:: len(words) // _LOOKS + 1]]
+        some = sorted((*self._type(i), i) for i in looked)
         turn, size, middle = some[len(some) // 2]
         if turn != self.turn or size <= 0:
             return None
         self.raw.FPDFText_GetCharOrigin(self.text, middle, self._x, self._y)
         _, y = self._turned(self._x.value, self._y.value)
-        cells = self._cells(letters, size)
+        x0, x1, cells = self._cells(words, size)
         cells[-1] += "\xad" * hyphen
-        x0, x1 = self._sides(letters[0])[0], self._sides(letters[-1])[1]
         return Line(self.number, x0, x1, y, size, *self._font(middle), (y - self.low) / self.tall, tuple(cells))
 
-    def _cells(self, letters: list[int], size: float) -> list[str]:
-        """Pieces between wide gaps; where all gaps of words are as wide, the line was stretched to its column."""
-        ends = [(before, after) for before, after in pairwise(letters) if after > before + 1]
-        gaps = [self._sides(after)[0] - self._sides(before)[1] for before, after in ends]
-        if len(gaps) > 1 and max(gaps) < _EVEN * min(gaps):
-            words = self._words(letters[0], letters[-1]).split()
-            if sum(word.islower() for word in words) > len(words) / 2:
-                ends = []
-        cut = [pair for pair, gap in zip(ends, gaps, strict=False) if gap > CELL * size]
-        firsts = [letters[0], *(after for _, after in cut)]
-        lasts = [*(before for before, _ in cut), letters[-1]]
-        return [self._words(first, last) for first, last in zip(firsts, lasts, strict=True)]
-
-    def _words(self, first: int, last: int) -> str:
-        return " ".join("".join(map(_letter, self.codes[first : last + 1])).translate(_PLAIN).split())
+    def _cells(self, words: list[tuple[int, int]], size: float) -> tuple[float, float, list[str]]:
+        """Left, right, and pieces between wide gaps; where all gaps of words are as wide, the line was stretched."""
+        sides = [(self._sides(start)[0], self._sides(end - 1)[1]) for start, end in words]
+        gaps = [after[0] - before[1] for before, after in pairwise(sides)]
+        said = [_written(self.said[start:end]) for start, end in words]
+        cells = said[:1]
+        if (
+            not gaps
+            or max(gaps) <= CELL * size
+            or (len(gaps) > 1 and max(gaps) < _EVEN * min(gaps) and sum(map(str.islower, said)) > len(said) / 2)
+        ):
+            cells = [" ".join(said)]
+        else:
+            for gap, word in zip(gaps, said[1:], strict=True):
+                if gap > CELL * size:
+                    cells.append(word)
+                else:
+                    cells[-1] += f" {word}"
+        return sides[0][0], sides[-1][1], cells
 
     def _type(self, i: int) -> tuple[int, float]:
         """Direction, in quarter turns against the clock, and size, in points, in which a character is set."""
@@ -111,6 +128,8 @@ class _Page:
     def _sides(self, i: int) -> tuple[float, float]:
         """Where a character begins and ends."""
         self.raw.FPDFText_GetLooseCharBox(self.text, i, self._box)
+        if not self.turn:
+            return self._box.left, self._box.right
         first, _ = self._turned(self._box.left, self._box.bottom)
         last, _ = self._turned(self._box.right, self._box.top)
         return min(first, last), max(first, last)
@@ -123,10 +142,6 @@ class _Page:
         return name, heavy or _BOLD.search(name) is not None
 
 
-def _letter(code: int) -> str:
-    """A character; one that a font keeps for itself is no text, but a bullet."""
-    char = chr(code) if 0 <= code <= 0x10FFFF else ""
-    if code in _SPACES or char in _BULLETS:
-        return char
-    own = code < 32 or 0xD800 <= code < 0xF900 or not char
-    return "\ufffd" if own else char
+def _written(word: str) -> str:
+    """A word as people write it."""
+    return _ODD.sub(lambda odd: _WRITTEN.get(odd[0], "\ufffd"), word)
