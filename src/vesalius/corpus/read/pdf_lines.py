@@ -14,10 +14,9 @@ from typing import Any
 
 from vesalius.corpus.layout.lines import CELL, Line
 
-_EVEN = 1.4  # widest gap between the words of a line by its narrowest that no cells have
 _LOOKS = 5  # words of a line whose type is looked at
 _STEP = 20  # of a page's characters one is asked in which direction it runs
-_EVEN = 1.4  # widest gap between the words of a line by its narrowest that no cells have
+_EVEN = 1.4  # widest gap between the words of a line by its narrowest, below which it was stretched
 _LINE = re.compile("[^\r\n\x02\ufffe]+")
 _HYPHENS = ("\x02", "\ufffe")  # pdfium's characters for one that ends a line
 _WORD = re.compile(r"\S+")
@@ -99,19 +98,14 @@ class _Page:
         sides = [(self._sides(start)[0], self._sides(end - 1)[1]) for start, end in words]
         gaps = [after[0] - before[1] for before, after in pairwise(sides)]
         said = [_written(self.said[start:end]) for start, end in words]
+        even = len(gaps) > 1 and max(gaps) < _EVEN * min(gaps)
+        stretched = even and sum(map(str.islower, said)) > len(said) / 2
         cells = said[:1]
-        if (
-            not gaps
-            or max(gaps) <= CELL * size
-            or (len(gaps) > 1 and max(gaps) < _EVEN * min(gaps) and sum(map(str.islower, said)) > len(said) / 2)
-        ):
-            cells = [" ".join(said)]
-        else:
-            for gap, word in zip(gaps, said[1:], strict=True):
-                if gap > CELL * size:
-                    cells.append(word)
-                else:
-                    cells[-1] += f" {word}"
+        for gap, word in zip(gaps, said[1:], strict=True):
+            if gap > CELL * size and not stretched:
+                cells.append(word)
+            else:
+                cells[-1] += f" {word}"
         return sides[0][0], sides[-1][1], cells
 
     def _type(self, i: int) -> tuple[int, float]:
