@@ -173,13 +173,14 @@ def write_warc(pages: list[tuple[str, bytes]], path: Path) -> None:
             stream.write(gzip.compress(head.encode() + block + b"\r\n\r\n"))
 
 
-def environment() -> str:
-    """The peers' Python; made if it is not there."""
-    folder = HERE / ".venv" / "corpus"
-    if not (folder / ".made-2").exists():
+def environment(name: str = "corpus", packages: tuple[str, ...] = PEERS) -> str:
+    """The Python of an environment with these packages; made if it is not there, or has others."""
+    folder = HERE / ".venv" / name
+    made, wanted = folder / ".made", "\n".join(packages)
+    if not made.exists() or made.read_text("utf-8") != wanted:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "-q", *PEERS], check=True)
-        (folder / ".made-2").touch()
+        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "-q", *packages], check=True)
+        made.write_text(wanted, "utf-8")
     return str(folder / "bin" / "python")
 
 

@@ -22,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, median
 
+from corpus_pipeline import environment
+
 HERE = Path(__file__).parent
 PEERS = ("pypdf", "pdfminer.six", "pymupdf", "pymupdf4llm")
 CSS = """@page { size: A4 } body { font: 9.5pt/1.25 serif; margin: 0 } h1 { font-size: 19pt }
@@ -76,19 +78,9 @@ def read_all(reader: str, paths: list[str]) -> dict:
     return {"texts": texts, "seconds": seconds}
 
 
-def environment() -> str:
-    """The peers' Python; made if it is not there."""
-    folder = HERE / ".venv" / "pdf"
-    if not (folder / ".made").exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([folder / "bin" / "python", "-m", "pip", "install", "-q", *PEERS], check=True)
-        (folder / ".made").touch()
-    return str(folder / "bin" / "python")
-
-
 def asked(reader: str, paths: list[str]) -> dict:
     """`read_all` in a process of its own, on one core."""
-    python = sys.executable if reader == "ours" else environment()
+    python = sys.executable if reader == "ours" else environment("pdf", PEERS)
     with tempfile.NamedTemporaryFile("r", suffix=".json") as out:
         command = ["taskset", "-c", "0", python, __file__, "--reader", reader, "--out", out.name, *paths]
         done = subprocess.run(
