@@ -33,6 +33,13 @@ def article(tmp_path: Path) -> Document:
     return document
 
 
+def test_what_no_reader_sees_is_no_text(tmp_path: Path) -> None:
+    seen = "the fish\u2019s k\u2062f\u2062l\u2062i\u2062p = 2, co\u00adope\u200brates"
+    (tmp_path / "a.nxml").write_text(f"<article><body><p>{seen}</p></body></article>", "utf-8")
+    (document,) = read(tmp_path / "a.nxml")
+    assert document.texts == ("the fish\u2019s kflip = 2, cooperates",)
+
+
 def test_words_and_figures_come_in_order_without_authors_and_references(article: Document, tmp_path: Path) -> None:
     assert article.parts == (
         "On kidneys", "We looked.", "Results", "Before Figure 1", Image(str(tmp_path / "fig1.jpg")),
