@@ -73,6 +73,8 @@ def settle(kind: type[Settings], given: Mapping[str, Any], file: Path | None = N
     Raises:
         VesaliusError: code `recipe`: a key that is missing, unknown or wrong.
     """
+    if "file" in given:  # ours to say
+        raise wrong(file, "has no key file", "leave it out")
     try:
         settings = kind(**{str(k): v for k, v in given.items()}, file=file)
     except ValidationError as error:

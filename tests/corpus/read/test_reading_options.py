@@ -13,6 +13,8 @@ from vesalius.corpus.build import build
 from vesalius.corpus.build.recipe import load_recipe
 from vesalius.corpus.build.tables import read_documents
 from vesalius.corpus.document import Document
+from vesalius.corpus.read import read
+from vesalius.corpus.read.options import Pdf, Reading, Video
 from vesalius.errors import VesaliusError
 
 RECIPE = """
@@ -42,6 +44,14 @@ def recipe(tmp_path: Path) -> Path:
     return tmp_path / "recipe.yaml"
 
 
+def test_a_folder_names_its_files_by_their_place_in_it(recipe: Path):
+    found = read(recipe.parent / "in", Reading(video=Video(every=60), pdf=Pdf(page_images=True)))
+    leaflet, talk = found
+    assert isinstance(leaflet, Document) and isinstance(talk, Document)
+    assert (leaflet.id, talk.id) == ("leaflets/wound.pdf", "talk.mp4")
+    assert (len(leaflet.images), len(talk.images)) == (1, 1)
+
+
 def documents(out: Path) -> dict[str, Document]:
     shards = json.loads((out / "manifest.json").read_text("utf-8"))["shards"]
     return {document.id: document for shard in shards for document in read_documents(out / shard["file"])}
@@ -65,6 +75,7 @@ def test_a_recipe_asks_for_frames_by_scene_and_pages_as_images_and_ids_do_not_te
     [
         ("privacy=true", "pdf.page_images would show what privacy takes out of the text"),
         ("video.scenes=10", "has no key video.scenes — did you mean scene"),
+        ("file=other.yaml", "has no key file"),
         ("video.every=0", "key video.every: input should be greater than 0"),
     ],
 )

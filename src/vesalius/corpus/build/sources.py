@@ -101,10 +101,9 @@ def _file(path: Path, source: Source, how: Reading, known: dict[str, dict[str, A
         if reader is html:
             yield Raw(id, html.content(path), str(facts.get("url", "")), facts=dict(facts))
             return
-        for document in read_with(reader, path, how):
+        for document in read_with(reader, path, how, id):
             if isinstance(document, Document):
-                own = id if document.id == str(path) else document.id  # the same wherever the folder lies
-                yield replace(document, id=own, facts={"path": id, **document.facts, **facts})
+                yield replace(document, facts={"path": id, **document.facts, **facts})
             else:
                 yield document
     except VesaliusError as error:

@@ -12,7 +12,7 @@ from itertools import pairwise
 from statistics import median
 
 from vesalius.corpus.extract.sections import part_of
-from vesalius.corpus.layout.lines import Line
+from vesalius.corpus.layout.lines import ENUMERATOR, Line
 from vesalius.corpus.layout.wording import tidy
 
 SAME = 0.06  # share by which two sizes of type may differ that are one
@@ -25,7 +25,7 @@ _INDENTED = 3  # by which a paragraph's first line may be
 _ASIDE = 0.3  # from which a line does not stand below another
 _COLUMN = 100  # lines of one that are looked at
 ITEM = re.compile(r"(?:[•‣◦▪·]|[-–—*](?=\s))\s*")
-_NUMBERED = re.compile(r"(?:\(?(?:\d{1,3}|[a-zA-Z]|[ivx]+)[.)]|\[\d{1,3}\]|\d{1,3}[A-Z]?(?:\.\d{1,3})+\.?)\s+\S")
+_NUMBERED = re.compile(rf"(?:{ENUMERATOR})\s+\S")
 _CAPTION = re.compile(
     r"(?:supplementary |extended data )?(?:fig(?:ure|\.)?|(?P<table>table)|scheme|box|plate)\s*s?\d", re.IGNORECASE
 )

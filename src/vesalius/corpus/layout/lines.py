@@ -11,7 +11,9 @@ _HEAD = 20  # characters that a running head may begin with on a page where it i
 CELL = 1.5  # sizes of type between two pieces of a line from which they are cells
 _SPACE = 0.15  # from which they are words
 _BESIDE = 8  # between an item's number and its text
-_LABEL = re.compile(r"[•‣◦▪·*–—-]|o|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]+)[.)]|\[\d{1,3}\]|\d{1,3}[A-Z]?(?:\.\d{1,3})*\.?")
+HYPHEN = "\xad"  # at a line's end
+ENUMERATOR = r"\(?(?:\d{1,3}|[a-zA-Z]|[ivx]+)[.)]|\[\d{1,3}\]|\d{1,3}[A-Z]?(?:\.\d{1,3})+\.?"  # 1. (a) [3] 2.1
+_LABEL = re.compile(rf"[•‣◦▪·*–—-]|o|\d{{1,3}}[A-Z]?\.?|{ENUMERATOR}")
 _CONTENTS = re.compile(r"(?:\s?[.…_]){5,}\s*(?:\d{1,4}|[ivxl]+)$")
 _NUMBER = re.compile(r"(?:page )?(?:\d{1,4}|[ivxl]+)", re.IGNORECASE)
 
@@ -26,7 +28,7 @@ class Line:
         size: of its type, in points.
         font, bold: of its middle.
         height: of its baseline, as a share of the page's.
-        cells: its text; more than one where wide gaps part it. A last "\\xad" is a hyphen at the line's end.
+        cells: its text; more than one where wide gaps part it. A last `HYPHEN` is one at the line's end.
     """
 
     page: int

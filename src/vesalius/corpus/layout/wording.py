@@ -4,9 +4,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from vesalius.corpus.layout.lines import Line
+from vesalius.corpus.layout.lines import HYPHEN, Line
 
-HYPHEN = "\xad"  # at a line's end
 _TIGHT = ("-", "—", "/")  # what no space follows
 _SPACED = re.compile(r"(?:\w ){3,}\w")
 _LEADERS = re.compile(r"(?:\s?[.…_]){5,}")

@@ -6,6 +6,7 @@ that holds many, what cannot be read is a `Bad`, and the rest comes.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,12 @@ def read(path: str | Path, how: Reading = Reading()) -> Iterator[Document | Bad]
     yield from read_with(reader, path, how)
 
 
-def read_with(reader: Any, path: str | Path, how: Reading) -> Iterator[Document | Bad]:
-    """What a module of `READERS` reads, asked as it can be asked."""
+def read_with(reader: Any, path: str | Path, how: Reading, id: str = "") -> Iterator[Document | Bad]:
+    """What a module of `READERS` reads, asked as it can be; `id` is for a document that has none but its path."""
     own = getattr(how, reader.__name__.rpartition(".")[2], None)
-    return reader.read(path) if own is None else reader.read(path, own)
+    for document in reader.read(path) if own is None else reader.read(path, own):
+        named = isinstance(document, Document) and document.id == str(path)
+        yield replace(document, id=id) if id and named else document
 
 
 def reader_of(path: str | Path) -> Any:

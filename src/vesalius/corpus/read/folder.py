@@ -23,7 +23,8 @@ SIDECAR = "metadata.csv"
 
 
 def read(path: str | Path, how: Reading = Reading()) -> Iterator[Document | Bad]:
-    """The documents of all files that have a reader. A page's id is its path within the folder.
+    """The documents of all files that have a reader. Of a page, a PDF or a video the id is its path within
+    the folder.
 
     Raises:
         VesaliusError: code `unreadable`, no such folder; `content`, a `metadata.csv` that is none.
@@ -38,7 +39,7 @@ def read(path: str | Path, how: Reading = Reading()) -> Iterator[Document | Bad]
         else:
             facts = known.get(_id(folder, found), {})
             try:
-                for document in read_with(reader, found, how):
+                for document in read_with(reader, found, how, _id(folder, found)):
                     if isinstance(document, Document):
                         document = replace(document, facts={**document.facts, **facts})
                     yield document

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
-from vesalius.corpus.layout.lines import CELL, Line
+from vesalius.corpus.layout.lines import CELL, HYPHEN, Line
 
 _LOOKS = 5  # words of a line whose type is looked at
 _STEP = 20  # of a page's characters one is asked in which direction it runs
@@ -90,7 +90,7 @@ class _Page:
         self.raw.FPDFText_GetCharOrigin(self.text, middle, self._x, self._y)
         _, y = self._turned(self._x.value, self._y.value)
         x0, x1, cells = self._cells(words, size)
-        cells[-1] += "\xad" * hyphen
+        cells[-1] += HYPHEN * hyphen
         return Line(self.number, x0, x1, y, size, *self._font(middle), (y - self.low) / self.tall, tuple(cells))
 
     def _cells(self, words: list[tuple[int, int]], size: float) -> tuple[float, float, list[str]]:
